@@ -1,0 +1,1 @@
+"""The commands nspd and nspctl, one file for each verb."""

@@ -1,0 +1,1 @@
+"""The race laboratory: cancellation races driven against a live daemon, and judged."""

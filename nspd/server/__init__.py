@@ -1,0 +1,1 @@
+"""Sockets, processes, signals and settings around the core."""
