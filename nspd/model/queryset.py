@@ -50,6 +50,7 @@ class SocketAddress(
 
     def __post_init__(self) -> None:
         family = self.family
+        others: tuple[object, ...]
         if isinstance(family, int):
             wanted = self.data is not None
             others = (self.host, self.port, self.scope_id, self.path)
