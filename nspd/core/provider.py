@@ -8,21 +8,23 @@ How a coroutine ends says what became of the lookup there: it returns (no more
 records), raises a `WSAError` (that error), raises anything else (10107,
 logged), or is cancelled. Cancellation arrives as the backend's own exception
 (``anyio.get_cancelled_exc_class()``); release what you hold and let it pass.
-It is delivered once on asyncio and stays in force on trio, so a clean-up that
-must await needs a shielded scope on both.
+A clean-up that must await needs a shielded scope; while it runs, the work counts
+as not stopped, and past the daemon's ``end_grace`` as detached.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from msgspec import Struct
 
 from nspd.model import errors
 from nspd.model.namespaces import fixed_guid
 from nspd.model.queryset import QuerySet
+
+_T = TypeVar("_T")
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -98,6 +100,15 @@ class Host(Protocol):
     @property
     def log(self) -> Any:
         """A structlog logger, bound to this provider."""
+
+    async def run_blocking(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Call a function in one of the provider's worker threads and wait for its result.
+
+        The call cannot be interrupted once a worker has it, so from then on a
+        cancellation takes effect when it returns: until then the work counts as
+        running, which is the truth. Waiting for a free worker can be cancelled.
+        """
+        ...
 
 
 class Provider:

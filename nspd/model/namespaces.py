@@ -22,7 +22,7 @@ class Namespace(IntEnum):
 
 
 GUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-Guid = Annotated[str, Meta(pattern=GUID_PATTERN)]
+Guid = Annotated[str, Meta(pattern=GUID_PATTERN, max_length=36)]
 """GUID text. It is written in lower case and read in any; compare ``lower()`` forms."""
 
 _GUID = re.compile(GUID_PATTERN.removesuffix("$") + r"\Z")

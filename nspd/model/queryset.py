@@ -193,3 +193,24 @@ def weight(query_set: QuerySet) -> int:
     if query_set.protocols is not None:
         total += 64 * len(query_set.protocols)
     return total
+
+
+def is_service_query(restrictions: QuerySet) -> bool:
+    """Whether a service is asked for, such as "imaps/tcp", and not just a name."""
+    return (restrictions.query_string or "").casefold().endswith(("/tcp", "/udp"))
+
+
+def reserve_service(record: QuerySet) -> QuerySet:
+    """The record for one who wants to bind: local and remote exchanged (LUP_RES_SERVICE)."""
+    if record.addresses is None:
+        return record
+    exchanged = tuple(
+        CsAddr(
+            local=address.remote,
+            remote=address.local,
+            socket_type=address.socket_type,
+            protocol=address.protocol,
+        )
+        for address in record.addresses
+    )
+    return msgspec.structs.replace(record, addresses=exchanged)

@@ -1,0 +1,166 @@
+"""The catalog: which providers there are, in which order, and which of them a lookup asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from nspd.core.provider import Provider
+from nspd.model.errors import InvalidArgument, ServiceNotFound
+from nspd.model.namespaces import Namespace
+from nspd.model.verdict import Outcome
+
+
+class Entry:
+    """One provider in the catalog, and what the router keeps about it."""
+
+    __slots__ = (
+        "active",
+        "budget",
+        "detached",
+        "detached_of",
+        "domains",
+        "elapsed",
+        "identifier",
+        "namespace",
+        "outcomes",
+        "provider",
+        "provider_id",
+        "records",
+        "running",
+    )
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        active: bool = True,
+        budget: float | None = None,
+        domains: Iterable[str] = (),
+    ) -> None:
+        self.provider = provider
+        self.provider_id = provider.provider_id
+        self.namespace = provider.namespace
+        self.identifier = provider.identifier
+        self.active = active
+        self.budget = budget
+        """Seconds for this provider's part of one lookup; None: no limit of its own."""
+        self.domains = tuple(_suffix(domain) for domain in domains)
+        """Suffixes that it claims; empty: whatever no other claims."""
+        self.detached = 0
+        """Its work that was cancelled and still runs after ``end_grace``."""
+        self.detached_of: dict[int, int] = {}
+        """The same by uid."""
+        self.running = 0
+        """Tasks of the provider that have not ended."""
+        self.outcomes: dict[Outcome, int] = {}
+        """Parts of lookups that are over, by how they ended; with `records` and `elapsed`."""
+        self.records = 0
+        self.elapsed = 0.0
+
+    def note(self, outcome: Outcome, records: int, elapsed: float) -> None:
+        """Count one part that is over."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        self.records += records
+        self.elapsed += elapsed
+
+    def claims(self, name: str) -> bool:
+        """Whether the (folded, dotted) name lies under one of its suffixes."""
+        return any(name == suffix or name.endswith("." + suffix) for suffix in self.domains)
+
+
+def _suffix(text: str) -> str:
+    return text.casefold().strip(".")
+
+
+def route(entries: Sequence[Entry], name: str | None) -> list[Entry]:
+    """The providers to ask for a name: those that claim its suffix, else those that claim none."""
+    if not any(entry.domains for entry in entries):
+        return list(entries)
+    folded = _suffix(name or "")
+    claimants = [entry for entry in entries if entry.claims(folded)]
+    return claimants or [entry for entry in entries if not entry.domains]
+
+
+class Catalog:
+    """The entries in order. Changes are told to those who wait for one, once each."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries = list(entries)
+        self._by_id = {entry.provider_id: entry for entry in self._entries}
+        if len(self._by_id) != len(self._entries):
+            raise ValueError("two providers have the same GUID")
+        self._watchers: dict[int, Callable[[], None]] = {}
+        self._tickets = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def find(self, provider_id: str) -> Entry:
+        """The entry with this GUID.
+
+        Raises:
+            InvalidArgument: there is none.
+        """
+        entry = self._by_id.get(provider_id.lower())
+        if entry is None:
+            raise InvalidArgument(f"no provider has the GUID {provider_id}")
+        return entry
+
+    def choose(self, provider_id: str | None, namespace: int, name: str | None) -> list[Entry]:
+        """The active providers that a lookup asks, in catalog order.
+
+        Args:
+            provider_id: ask just this one (the namespace is then ignored).
+            namespace: ask all of this namespace; 0 (NS_ALL) all that take part in it.
+            name: the name asked for, for the suffixes that providers claim.
+
+        Raises:
+            ServiceNotFound: there is none.
+        """
+        if provider_id is not None:
+            entry = self._by_id.get(provider_id.lower())
+            chosen = [entry] if entry is not None and entry.active else []
+        elif namespace == Namespace.ALL:
+            active = [entry for entry in self._entries if entry.active and entry.provider.in_all]
+            chosen = route(active, name)
+        else:
+            active = [e for e in self._entries if e.active and e.namespace == namespace]
+            chosen = route(active, name)
+        if not chosen:
+            where = f"GUID {provider_id}" if provider_id is not None else f"namespace {namespace}"
+            raise ServiceNotFound(f"no active provider for {where}")
+        return chosen
+
+    def enable(self, entry: Entry, active: bool) -> bool:
+        """Switch a provider on or off; whether that changed anything."""
+        if entry.active == active:
+            return False
+        entry.active = active
+        self._changed()
+        return True
+
+    def reorder(self, provider_ids: Sequence[str]) -> None:
+        """Set the order.
+
+        Raises:
+            InvalidArgument: not every provider is named exactly once.
+        """
+        wanted = [provider_id.lower() for provider_id in provider_ids]
+        if sorted(wanted) != sorted(self._by_id):
+            raise InvalidArgument("the order must name every provider exactly once")
+        entries = [self._by_id[provider_id] for provider_id in wanted]
+        if entries != self._entries:
+            self._entries = entries
+            self._changed()
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call ``changed`` once, at the next change; returns what takes that back."""
+        self._tickets += 1
+        ticket = self._tickets
+        self._watchers[ticket] = changed
+        return lambda: self._watchers.pop(ticket, None) and None
+
+    def _changed(self) -> None:
+        watchers, self._watchers = self._watchers, {}
+        for changed in watchers.values():
+            changed()

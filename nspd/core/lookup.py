@@ -1,0 +1,396 @@
+"""One lookup: the object behind a handle.
+
+Begin makes it, NextEx takes from it, End closes it. Everything here is a plain
+function that changes state at once, so nothing can come between End and its
+effect. What may wait is a `Waiter` in the queue, or a `Run` of a provider.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from nspd.core.ending import Ending
+from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
+from nspd.core.part import Part
+from nspd.core.waiting import Waiter, WaitQueue
+from nspd.model import errors
+from nspd.model.flags import LookupFlags, fields_of_begin, fields_of_call
+from nspd.model.native import native_size
+from nspd.model.queryset import (
+    QuerySet,
+    is_service_query,
+    narrow,
+    reserve_service,
+    weight,
+)
+from nspd.model.verdict import Verdict, conclude
+
+if TYPE_CHECKING:
+    from nspd.core.clock import Timer
+    from nspd.core.provider import Query
+    from nspd.core.router import Router
+    from nspd.core.session import Life, Session
+
+_FLUSHPREVIOUS = int(LookupFlags.FLUSHPREVIOUS)
+_RES_SERVICE = int(LookupFlags.RES_SERVICE)
+_BURST = 16
+"""Records taken from one provider in a row while another has some ready."""
+
+
+class Lookup:
+    """A lookup under way. Made by `Router.begin`; owned by its session until `end`."""
+
+    __slots__ = (
+        "_burst",
+        "_fields",
+        "_final",
+        "_misfit",
+        "_next_in_order",
+        "_returned",
+        "_turn",
+        "begun",
+        "budget",
+        "charged",
+        "delivered",
+        "ended",
+        "first_wins",
+        "handle",
+        "last_whole",
+        "life",
+        "out_of_time",
+        "parts",
+        "query",
+        "router",
+        "session",
+        "set_over",
+        "waiting",
+    )
+
+    def __init__(self, router: Router, session: Session, handle: int, query: Query) -> None:
+        self.router = router
+        self.session = session
+        self.life: Life = session.life
+        self.handle = handle
+        self.query = query
+        self.begun = router.clock.now()
+        self.parts: tuple[Part, ...] = ()
+        self.first_wins = False
+        """Policy "first": the next provider is asked only when the one before has no answer."""
+        self._next_in_order = 0
+        self._fields = fields_of_begin(query.control_flags)
+        self.waiting = WaitQueue()
+        self._misfit: QuerySet | None = None  # the record that did not fit its caller's buffer
+        self._returned: list[QuerySet] = []  # handed over, but the caller was already gone
+        self.last_whole: QuerySet | None = None
+        """The record taken last as its provider gave it, if the call narrowed it."""
+        self._final: Failure | None = None
+        self._turn = 0
+        self._burst = 0
+        self.set_over = not query.watch
+        """Whether the end of a watch's existing set has been told."""
+        self.out_of_time = False
+        self.budget: Timer | None = None
+        self.charged = weight(query.restrictions)
+        self.ended = False
+        self.delivered = 0
+        """Records handed over."""
+
+    # NextEx
+
+    @property
+    def wants(self) -> bool:
+        """Whether a call waits that a record could be given to at once."""
+        return self.waiting.first is not None and self.life.open
+
+    def take(self, control_flags: int = 0, buffer_length: int | None = None) -> Outcome | None:
+        """One NextEx, if it can be answered now; None: it has to wait (`wait`).
+
+        Args:
+            control_flags: LUP_* of this call.
+            buffer_length: room in bytes of the native form; None: any.
+        """
+        if self.waiting.first is not None or not self.life.open:
+            return None
+        return self._outcome(control_flags, buffer_length)
+
+    def wait(self, waiter: Waiter, timeout: float | None = None) -> None:
+        """Let a call wait, behind those that wait already; ``timeout`` in seconds."""
+        if timeout is not None and timeout <= 0:
+            waiter.settle(TIMED_OUT)
+            return
+        self.waiting.append(waiter, self)
+        if timeout is not None:
+            waiter.timer = self.router.clock.call_later(timeout, waiter.time_out)
+        if not self.life.open:
+            self.life.stalled.add(self)
+
+    async def next(
+        self,
+        control_flags: int = 0,
+        buffer_length: int | None = None,
+        timeout: float | None = None,
+    ) -> QuerySet:
+        """One NextEx for users within the process.
+
+        A cancelled caller withdraws its call and loses no record.
+
+        Raises:
+            WSAError: as NextEx; `NoMoreResults` at the end, `LookupCancelled` after `end`.
+        """
+        if self.ended:
+            raise errors.InvalidHandle("the lookup has ended")
+        outcome = self.take(control_flags, buffer_length)
+        if outcome is None:
+            waiter = _Await(self, control_flags, buffer_length)
+            self.wait(waiter, timeout)
+            outcome = await waiter.result()
+        if isinstance(outcome, Failure):
+            raise outcome.raised()
+        return outcome
+
+    def pump(self) -> None:
+        """Serve the calls that wait, as far as there is something to give them."""
+        waiting = self.waiting
+        while (waiter := waiting.first) is not None:
+            if not self.life.open:
+                if self.life.alive:
+                    self.life.stalled.add(self)
+                return
+            outcome = self._outcome(waiter.control_flags, waiter.buffer_length)
+            if outcome is None:
+                return
+            if waiter.lookup is self:  # else: making the record has ended the lookup
+                waiting.remove(waiter)
+                waiter.settle(outcome)
+
+    def _outcome(self, control_flags: int, buffer_length: int | None) -> Outcome | None:
+        record = self._misfit
+        if record is not None and control_flags & _FLUSHPREVIOUS:
+            record = self._misfit = None
+        if record is None:
+            if self._returned:
+                record = self._returned.pop(0)
+            elif self._final is not None:
+                return self._final
+            else:
+                record = self._take_record()
+            if record is None:
+                return self._end_if_over()
+        shaped = narrow(record, fields_of_call(self._fields, control_flags))
+        if control_flags & _RES_SERVICE and is_service_query(self.query.restrictions):
+            shaped = reserve_service(shaped)
+        if buffer_length is not None:
+            needed = native_size(shaped)
+            if needed > buffer_length:
+                self._misfit = record
+                return Failure(
+                    errors.WSAEFAULT,
+                    f"the record needs {needed} bytes",
+                    {"buffer_length": needed},
+                )
+        self._misfit = None
+        self.last_whole = None if shaped is record else record
+        self.delivered += 1
+        return shaped
+
+    def give_back(self, outcome: Outcome, whole: QuerySet | None) -> None:
+        """A record was handed to a caller who had just gone: it is the next call's (C7)."""
+        if isinstance(outcome, QuerySet) and not self.ended:
+            self._returned.append(whole or outcome)
+            self.pump()
+
+    def _take_record(self) -> QuerySet | None:
+        parts = self.parts
+        count = len(parts)
+        if count == 1:
+            return parts[0].take()
+        turn = self._turn
+        if self._burst >= _BURST:
+            turn = (turn + 1) % count
+        for step in range(count):
+            index = (turn + step) % count
+            record = parts[index].take()
+            if record is not None:
+                self._burst = self._burst + 1 if index == self._turn else 1
+                self._turn = index
+                return record
+        return None
+
+    def _end_if_over(self) -> Failure | None:
+        if all(part.outcome is not None for part in self.parts):
+            verdicts = self.verdicts()
+            code = conclude(
+                verdicts,
+                known=any(part.known for part in self.parts),
+                out_of_time=self.out_of_time,
+            )
+            self._final = Failure(
+                code, _SENTENCES.get(code, "the lookup failed"), {"verdicts": verdicts}
+            )
+            self.set_over = True
+            return self._final
+        if not self.set_over and all(part.synced for part in self.parts):
+            self.set_over = True
+            verdicts = self.verdicts("empty")
+            return Failure(
+                errors.WSA_E_NO_MORE,
+                "that was the existing set; what follows is changes",
+                {"verdicts": verdicts},
+            )
+        return None
+
+    def verdicts(self, unfinished: str = "cancelled") -> list[Verdict]:
+        """What became of each provider so far, in the order in which they were chosen."""
+        return [
+            part.verdict("empty" if unfinished == "empty" else "cancelled") for part in self.parts
+        ]
+
+    @property
+    def ready(self) -> int:
+        """Records known to be ready; more may be at hand."""
+        kept = len(self._returned) + (self._misfit is not None)
+        return kept + sum(part.unread for part in self.parts)
+
+    @property
+    def final_code(self) -> int | None:
+        """The code with which it has ended by itself, if it has."""
+        return None if self._final is None else self._final.code
+
+    # Parts
+
+    def begin(self) -> None:
+        """Start the work at the providers (called once, by the router).
+
+        Raises:
+            WSAError: every provider that was asked refused.
+        """
+        refusal: errors.WSAError | None = None
+        if self.first_wins:
+            refusal = self._ask_in_order()
+        else:
+            for part in self.parts:
+                if part.outcome is None:
+                    refusal = self.router.ask(part) or refusal
+        if refusal is not None and all(
+            part.outcome in ("failed", "timed_out", "skipped") and not part.was_asked
+            for part in self.parts
+        ):
+            raise refusal
+
+    def _ask_in_order(self) -> errors.WSAError | None:
+        """Ask the providers one after the other, until one has an answer or must wait."""
+        refusal: errors.WSAError | None = None
+        while self._next_in_order < len(self.parts):
+            part = self.parts[self._next_in_order]
+            if part.outcome is None:
+                refusal = self.router.ask(part) or refusal
+                if part.peek():
+                    break
+                if part.outcome is None:
+                    return None
+            if part.known or part.given:
+                break
+            self._next_in_order += 1
+        for part in self.parts[self._next_in_order + 1 :]:
+            part.skip()
+        return refusal
+
+    def part_ended(self, part: Part) -> None:
+        """A part is over (called by it): ask the next one, tell those who wait."""
+        if self.ended or not self.life.alive:
+            return
+        if self.first_wins and not self.out_of_time and part is self.parts[self._next_in_order]:
+            self._ask_in_order()
+        self.pump()
+
+    def run_out_of_time(self) -> None:
+        """The lookup's budget is over: what is ready is still delivered, then the end."""
+        self.budget = None
+        if self.life.alive and not self.ended:
+            self.stop_asking()
+            self.pump()
+
+    def stop_asking(self) -> None:
+        """Stop every part that still has to wait: the time is up."""
+        self.out_of_time = True
+        for part in self.parts:
+            if part.was_asked:
+                part.out_of_time("timeout")
+            else:
+                part.skip()
+
+    # End
+
+    def end(self) -> Ending:
+        """End the lookup: out of the table, settle, cancel, note what is owed (C2).
+
+        Raises:
+            InvalidHandle: it has ended before.
+        """
+        if self.ended or not self.life.alive:
+            raise errors.InvalidHandle("the lookup has ended")
+        self.session.forget(self)
+        ending = Ending(0)
+        self.close(ending)
+        return ending
+
+    def close(self, ending: Ending | None = None) -> None:
+        """Settle the waiting calls and cancel the work; the lookup is in no table any more."""
+        self.ended = True
+        waiting = self.waiting
+        while (waiter := waiting.first) is not None:
+            waiting.remove(waiter)
+            if ending is not None:
+                ending.cancelled += 1
+            waiter.settle(CANCELLED)
+        if self.budget is not None:
+            self.budget.cancel()
+            self.budget = None
+        for part in self.parts:
+            part.close(ending)
+        self._misfit = None
+        self.session.user.discharge(self.charged)
+        if self.router.observer is not None:
+            self.router.observer.lookup_ended(self)
+
+
+_SENTENCES = {
+    errors.WSA_E_NO_MORE: "every record has been delivered",
+    errors.WSANO_DATA: "the name is known, but has nothing of the kind asked for",
+    errors.WSAETIMEDOUT: "the time allowed for the lookup ran out",
+    errors.WSASERVICE_NOT_FOUND: "no provider knows the name",
+    errors.WSASYSCALLFAILURE: "a provider failed without giving a code",
+}
+
+
+class _Await(Waiter):
+    """A call of a task within this process."""
+
+    __slots__ = ("_of", "_outcome", "_settled", "_whole")
+
+    def __init__(self, lookup: Lookup, control_flags: int, buffer_length: int | None) -> None:
+        super().__init__(control_flags, buffer_length)
+        self._of = lookup
+        self._settled = anyio.Event()
+        self._outcome: Outcome | None = None
+        self._whole: QuerySet | None = None
+
+    def settle(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._whole = self._of.last_whole
+        self._settled.set()
+
+    async def result(self) -> Outcome:
+        try:
+            await self._settled.wait()
+        except BaseException:
+            # Cancelled: leave the queue, or give back what came in the same step.
+            if self._outcome is not None:
+                self._of.give_back(self._outcome, self._whole)
+            elif self.lookup is not None:
+                self._of.waiting.remove(self)
+            raise
+        assert self._outcome is not None
+        return self._outcome

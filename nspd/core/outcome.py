@@ -1,0 +1,34 @@
+"""How one NextEx ends: with a record, or with a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from nspd.model import errors
+from nspd.model.queryset import QuerySet
+
+
+class Failure(Struct, frozen=True):
+    """An error as a value: what a call ended with, before anybody raises or writes it."""
+
+    code: int
+    detail: str
+    data: dict[str, Any] | None = None
+
+    def raised(self) -> errors.WSAError:
+        """The same as an exception."""
+        return errors.error_for(self.code, self.detail, self.data)
+
+
+Outcome = QuerySet | Failure
+
+CANCELLED = Failure(errors.WSA_E_CANCELLED, "the call was cancelled")
+TIMED_OUT = Failure(errors.WSAETIMEDOUT, "no record came within the time-out of this call")
+INVALID_HANDLE = Failure(errors.WSA_INVALID_HANDLE, "there is no such lookup here")
+
+
+def failure_of(error: errors.WSAError) -> Failure:
+    """The value of an exception."""
+    return Failure(error.code, error.detail or error.name, dict(error.data) or None)

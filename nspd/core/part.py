@@ -1,0 +1,249 @@
+"""One lookup's part at one provider: where its records come from, and what becomes of it.
+
+A part has records at hand (an `Answer`), or reads a `Run`, or neither: it was
+refused, or skipped, or is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from nspd.core.outcome import Failure
+from nspd.model import errors
+from nspd.model.verdict import Outcome, Verdict, provider_code
+
+if TYPE_CHECKING:
+    from nspd.core.catalog import Entry
+    from nspd.core.clock import Timer
+    from nspd.core.ending import Ending
+    from nspd.core.lookup import Lookup
+    from nspd.core.provider import Answer
+    from nspd.core.run import Run
+    from nspd.model.queryset import QuerySet
+
+
+class Part:
+    """What a lookup has asked of one provider. Owned by its lookup."""
+
+    __slots__ = (
+        "_asked",
+        "_ended",
+        "_given",
+        "_source",
+        "budget",
+        "cursor",
+        "entry",
+        "error",
+        "known",
+        "lookup",
+        "outcome",
+        "run",
+        "setting",
+    )
+
+    def __init__(self, lookup: Lookup, entry: Entry) -> None:
+        self.lookup = lookup
+        self.entry = entry
+        self.run: Run | None = None
+        """The run that it reads; kept after the end for as long as that still runs."""
+        self.cursor = 0
+        self._source: Iterator[QuerySet] | None = None
+        self._given: int | None = 0  # None while the run counts
+        self._asked: float | None = None
+        self._ended = 0.0
+        self.known = False
+        self.outcome: Outcome | None = None
+        """How it ended; None while it is under way. Records may still be ready after it."""
+        self.error: int | None = None
+        self.setting: str | None = None
+        self.budget: Timer | None = None
+
+    # Beginning
+
+    def answer(self, answer: Answer) -> None:
+        """The records are at hand."""
+        self._asked = self.lookup.router.clock.now()
+        self.known = answer.known
+        self._source = iter(answer.records)
+
+    def read(self, run: Run) -> None:
+        """The records come from a run."""
+        self._asked = self.lookup.router.clock.now()
+        self.run = run
+        self._given = None
+        self.known = run.known_here
+        run.join(self)
+        if self.entry.budget is not None:
+            self.budget = self.lookup.router.clock.call_later(
+                self.entry.budget, self._out_of_budget
+            )
+
+    def finish(
+        self, outcome: Outcome, error: int | None = None, setting: str | None = None
+    ) -> None:
+        """The part is over; only the first call counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.error = error
+            self.setting = setting
+            self._ended = self.lookup.router.clock.now()
+            if self._asked is not None:
+                self.entry.note(outcome, self.given, self._ended - self._asked)
+            if self.budget is not None:
+                self.budget.cancel()
+                self.budget = None
+
+    # Records
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the provider was asked and did not refuse."""
+        return self._asked is not None
+
+    @property
+    def given(self) -> int:
+        """Records that the provider has given to this part."""
+        if self._given is not None:
+            return self._given
+        assert self.run is not None
+        return self.run.total
+
+    def take(self) -> QuerySet | None:
+        """The next record, if one is ready."""
+        source = self._source
+        if source is not None:
+            return self._pull(source)
+        run = self.run
+        if run is None or self._given is not None:
+            return None
+        if run.synced_at == self.cursor and not self.lookup.set_over:
+            return None  # changes wait until the end of the set has been told
+        try:
+            record = run.read(self.cursor)
+        except IndexError:
+            self._leave(keep=False)
+            self.finish("failed", errors.WSAENOBUFS)
+            return None
+        if record is not None:
+            self.cursor += 1
+        return record
+
+    def _pull(self, source: Iterator[QuerySet]) -> QuerySet | None:
+        following: Callable[..., QuerySet | None] = next
+        record, failure = self.lookup.router.call_provider(self.entry, following, source, None)
+        if record is not None:
+            if self.outcome is None and self._given is not None:
+                self._given += 1
+            return record
+        self._source = None
+        if failure is not None:
+            self.fail(failure)
+        else:
+            self.finish("answered" if self.given else "empty")
+        return None
+
+    def peek(self) -> bool:
+        """Whether there is a first record at hand; the record stays."""
+        source = self._source
+        if source is None:
+            return False
+        first = self._pull(source)
+        if first is None:
+            return False
+        self._given = 0
+        self._source = chain((first,), source)
+        return True
+
+    @property
+    def unread(self) -> int:
+        """Records that a run has given and nobody has taken."""
+        if self.run is None or self._given is not None:
+            return 0
+        return self.run.total - self.cursor
+
+    @property
+    def synced(self) -> bool:
+        """Whether a watch has all of the existing set behind it here, as far as it was read."""
+        if self.outcome is not None:
+            return True
+        run = self.run
+        return run is not None and run.synced_at is not None and self.cursor >= run.synced_at
+
+    # The end
+
+    def fail(self, failure: Failure) -> None:
+        """The provider failed, or refused; some codes are just the end."""
+        code = provider_code(failure.code)
+        if code is None:
+            self.finish("answered" if self.given else "empty")
+        else:
+            self.finish("timed_out" if code == errors.WSAETIMEDOUT else "failed", code)
+
+    def run_ended(self) -> None:
+        """The run is over (called by it); records that it gave may still be unread."""
+        run = self.run
+        assert run is not None
+        if run.failure is not None:
+            self.fail(run.failure)
+        else:
+            self.finish("answered" if run.total else "empty")
+        self.lookup.part_ended(self)
+
+    def _out_of_budget(self) -> None:
+        self.budget = None
+        self.out_of_time("budget")
+        self.lookup.part_ended(self)
+
+    def out_of_time(self, setting: str) -> None:
+        """Stop the work; what is ready is still delivered."""
+        if self.outcome is None and self._source is None:
+            self._leave(keep=True)
+            self.finish("timed_out", errors.WSAETIMEDOUT, setting)
+
+    def cancel(self) -> None:
+        """Stop the work and forget what was not delivered: the provider was switched off."""
+        if self.outcome is None:
+            self._source = None
+            self._leave(keep=False)
+            self.finish("cancelled")
+
+    def skip(self) -> None:
+        """The provider was not asked."""
+        self.finish("skipped")
+
+    def close(self, ending: Ending | None) -> None:
+        """The lookup has ended."""
+        if self.budget is not None:
+            self.budget.cancel()
+            self.budget = None
+        self._source = None
+        self._leave(keep=False)
+        run = self.run
+        if run is not None and ending is not None and run.working and not run.readers:
+            ending.owe(run)
+        self.run = None
+
+    def _leave(self, *, keep: bool) -> None:
+        run = self.run
+        if run is not None and self._given is None:
+            self._given = run.total
+            if keep:
+                self._source = iter(run.rest(self.cursor))
+            run.leave(self)
+
+    def verdict(self, unfinished: Outcome = "cancelled") -> Verdict:
+        """What became of the part; ``unfinished`` if it is under way and has given nothing."""
+        entry = self.entry
+        now = self._ended if self.outcome is not None else self.lookup.router.clock.now()
+        return Verdict(
+            provider_id=entry.provider_id,
+            namespace=entry.namespace,
+            identifier=entry.identifier,
+            outcome=self.outcome or ("answered" if self.given else unfinished),
+            error=self.error,
+            setting=self.setting,
+            records=self.given,
+            elapsed=0.0 if self._asked is None else now - self._asked,
+        )

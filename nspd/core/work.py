@@ -1,0 +1,269 @@
+"""Provider work: one async task in one cancel scope of its own.
+
+All work of the daemon runs in one group, not in a group for each connection:
+such a group could not close while a stubborn or shared task runs in it.
+
+A `Work` is a task and the scope around it in one object. Its cancellation is
+asked for once, by a plain function, and is a fact from then on
+(``cancel_called``), whether or not the task has noticed (``cancelled_caught``).
+
+The tasks are the backend's own and the scopes anyio's and trio's, entered
+inside the task: starting a task through an anyio task group costs more than
+everything else that a short lookup does (docs/design.md has the figures).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import NoReturn
+
+import anyio
+import sniffio
+import trio
+
+
+class Work(ABC):
+    """One task in one cancel scope. Made by `WorkGroup.start`; ends by itself.
+
+    ``done(error)`` is called exactly once, in the task's last step: with None
+    when the body returned, was cancelled by `cancel`, or never ran; else with
+    the exception. A cancellation that is neither this work's nor the group's
+    (the body awaited something that somebody else cancelled) is such an error.
+    """
+
+    __slots__ = ("_body", "_done", "cancel_called", "cancelled_caught", "finished", "started")
+
+    def __init__(
+        self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
+    ) -> None:
+        self._body = body
+        self._done = done
+        self.started = False
+        self.finished = False
+        self.cancel_called = False
+        self.cancelled_caught = False
+
+    def cancel(self) -> None:
+        """Cancel the scope; only the first call does anything.
+
+        Work whose task has not taken its first step never runs its body.
+        """
+        if not self.cancel_called and not self.finished:
+            self.cancel_called = True
+            if self.started:
+                self._deliver()
+
+    @abstractmethod
+    def _deliver(self) -> None:
+        """Let the running task feel the cancellation."""
+
+    @abstractmethod
+    async def give_way(self) -> None:
+        """Raise the cancellation in the task itself, again if it swallowed it before."""
+
+    @abstractmethod
+    def calm(self) -> None:
+        """Stop pressing a task that swallows its cancellation, lest it eat a whole core."""
+
+
+class WorkGroup(ABC):
+    """Holds all work of the daemon; leaving it cancels what still runs, and waits."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        """Tasks that have not ended."""
+        self.stopping = False
+
+    @abstractmethod
+    def start(
+        self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
+    ) -> Work:
+        """Start work; its first step comes later, never within this call."""
+
+
+def _nobody(error: BaseException | None) -> None:
+    """Whom to tell that the daemon is stopping: that is no lookup's outcome (C15)."""
+
+
+def threadsafe_caller() -> Callable[[Callable[[], object]], None]:
+    """What has the running event loop call a plain function, usable from any thread."""
+    if sniffio.current_async_library() == "trio":
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    loop = asyncio.get_running_loop()
+
+    def call_soon(function: Callable[[], object]) -> None:
+        loop.call_soon_threadsafe(function)
+
+    return call_soon
+
+
+def time_source() -> Callable[[], float]:
+    """The running event loop's clock as a plain function: anyio's own asks for the loop first."""
+    if sniffio.current_async_library() == "trio":
+        return trio.current_time
+    loop = asyncio.get_running_loop()
+    if type(loop).__module__.partition(".")[0] == "uvloop":
+        # The same clock, but uvloop's own reading of it is rounded to a millisecond.
+        return time.monotonic
+    return loop.time
+
+
+@asynccontextmanager
+async def open_work_group() -> AsyncIterator[WorkGroup]:
+    """The group for the running backend, open as long as the context."""
+    if sniffio.current_async_library() == "trio":
+        async with trio.open_nursery() as nursery:
+            group = _TrioGroup(nursery)
+            try:
+                yield group
+            finally:
+                group.stopping = True
+                nursery.cancel_scope.cancel()
+    else:
+        async with _AsyncioGroup() as asyncio_group:
+            yield asyncio_group
+
+
+class _AsyncioWork(Work):
+    __slots__ = ("_group", "_scope")
+
+    _group: _AsyncioGroup
+    _scope: anyio.CancelScope
+
+    def _deliver(self) -> None:
+        self._scope.cancel()
+
+    async def give_way(self) -> NoReturn:
+        raise asyncio.CancelledError
+
+    def calm(self) -> None:
+        # anyio's scope cancels its task again at every turn of the loop, and has
+        # no way to say "once is enough"; what it has is the handle of that turn.
+        # The test swallowed-cancel fails should a release of anyio change this.
+        again = getattr(self._scope, "_cancel_handle", None)
+        if again is not None:
+            again.cancel()
+
+    async def main(self) -> None:
+        self.started = True
+        error: BaseException | None = None
+        try:
+            if not self.cancel_called:
+                with anyio.CancelScope() as self._scope:
+                    await self._body()
+                self.cancelled_caught = self._scope.cancelled_caught
+        except asyncio.CancelledError as stopped:
+            if self._group.stopping:
+                self._done = _nobody
+                raise
+            if self.cancel_called:
+                self.cancelled_caught = True
+            else:
+                error = stopped
+        except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
+            error = failed
+        finally:
+            self.finished = True
+            self._group.running -= 1
+            self._done(error)
+
+
+class _AsyncioGroup(WorkGroup):
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.Context()
+
+    async def __aenter__(self) -> _AsyncioGroup:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stopping = True
+        for task in self._tasks:
+            task.cancel()
+        outer: asyncio.CancelledError | None = None
+        while self._tasks:
+            try:
+                await asyncio.wait(self._tasks)
+            except asyncio.CancelledError as stopped:
+                # Tasks are never left behind; the cancellation goes on afterwards.
+                outer = stopped
+        if outer is not None:
+            raise outer
+
+    def start(
+        self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
+    ) -> Work:
+        work = _AsyncioWork(body, done)
+        work._group = self
+        # A copy of an empty context: nothing leaks from the connection that asked.
+        task = self._loop.create_task(work.main(), context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.running += 1
+        return work
+
+
+class _TrioWork(Work):
+    __slots__ = ("_group", "_quiet", "_scope")
+
+    _group: _TrioGroup
+    _scope: trio.CancelScope
+    _quiet: trio.CancelScope
+
+    def _deliver(self) -> None:
+        self._scope.cancel()
+
+    async def give_way(self) -> None:
+        self._quiet.shield = False
+        await trio.lowlevel.checkpoint()
+
+    def calm(self) -> None:
+        self._quiet.shield = True
+
+    async def main(self) -> None:
+        self.started = True
+        error: BaseException | None = None
+        try:
+            if not self.cancel_called:
+                with trio.CancelScope() as self._scope, trio.CancelScope() as self._quiet:
+                    await self._body()
+                self.cancelled_caught = self._scope.cancelled_caught
+        except trio.Cancelled as stopped:
+            if trio.current_effective_deadline() == -float("inf"):
+                self._done = _nobody
+                raise
+            error = stopped
+        except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
+            error = failed
+        finally:
+            self.finished = True
+            self._group.running -= 1
+            self._done(error)
+
+
+class _TrioGroup(WorkGroup):
+    def __init__(self, nursery: trio.Nursery) -> None:
+        super().__init__()
+        self._nursery = nursery
+
+    def start(
+        self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
+    ) -> Work:
+        work = _TrioWork(body, done)
+        work._group = self
+        self._nursery.start_soon(work.main)
+        self.running += 1
+        return work

@@ -1,0 +1,360 @@
+"""One connection, without its socket: requests in, replies out, what is owed in between.
+
+It is the one place where wire and core meet. Requests take effect in the order
+in which they were sent, in plain functions; what a handler returns is the
+reply, and None means that the reply is owed (`owe`, `wait`). So each request
+gets exactly one (C1).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from nspd.core.outcome import Failure, Outcome
+from nspd.model.errors import WSA_NOT_ENOUGH_MEMORY, WSAError
+from nspd.model.queryset import QuerySet
+from nspd.wire import encode
+from nspd.wire.decode import Receiver
+from nspd.wire.events import Batch, Event, Invalid, Oversized, Request
+from nspd.wire.types import INTERNAL_ERROR, INVALID_REQUEST, Id
+
+if TYPE_CHECKING:
+    from nspd.core.clock import Timer
+    from nspd.core.users import Peer
+    from nspd.server.server import Server
+
+TURN = 64
+"""Requests carried out before other connections get their turn."""
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of replies held for one batch; past that its calls for records answer 10055."""
+
+
+class Transport(Protocol):
+    """What a connection needs of its socket."""
+
+    def output_ready(self) -> None:
+        """There are replies to send, outside of a turn."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of replies not yet taken by the client."""
+
+
+class Sink(Protocol):
+    """Where a reply goes: into the connection's output, or into the array of its batch."""
+
+    def put(self, line: bytes) -> None:
+        """Take one reply."""
+
+
+class WaitingCall(Protocol):
+    """A call that `$/cancelRequest` can withdraw."""
+
+    def withdraw(self) -> None:
+        """Answer it 10111, now."""
+
+
+Handler = Callable[["Connection", Request, Sink], bytes | None]
+
+
+class _BatchReply:
+    """The one array that answers a batch, once all its calls are settled."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lines: list[bytes] = []
+        self._open = 1  # the batch itself, until all its calls have begun
+        self.size = 0
+
+    def expect(self) -> None:
+        self._open += 1
+
+    def put(self, line: bytes) -> None:
+        self._lines.append(line)
+        self.size += len(line)
+        self.settle()
+
+    def settle(self) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._connection.batches -= 1
+            if self._lines:
+                self._connection.put(encode.batch(self._lines))
+
+
+class Connection:
+    """What one client sends and is owed. Opened and closed by its `Link`."""
+
+    def __init__(self, server: Server, peer: Peer, transport: Transport) -> None:
+        self.server = server
+        self.peer = peer
+        self.transport = transport
+        self.session = server.router.open_session(peer)
+        self._receiver = Receiver(server.settings.limits.max_message)
+        self.backlog: deque[Event] = deque()
+        """Decoded, but not yet carried out."""
+        self.waiting: dict[Id, WaitingCall] = {}
+        """Calls that wait, by id; `$/cancelRequest` may withdraw them."""
+        self._standing: dict[Id, WaitingCall] = {}
+        self.owed: set[Id] = set()
+        """Other requests that have taken effect and will be answered later."""
+        self._settled = 0
+        self.batches = 0
+        """Batches not yet answered."""
+        self._output: list[bytes] = []
+        self.output_size = 0
+        self._in_turn = False
+        self._charged = 0
+        self.corked = False
+        self.closing = False
+        """Nothing more is carried out; the link hangs up when nothing is owed (`finished`)."""
+        self.discard_input = False
+        self._input_ended = False
+        self._last_word: bytes | None = None
+        self._grace: Timer | None = None
+        self.dead = False
+        """The socket is gone: nobody hears an answer."""
+
+    # Input
+
+    def receive(self, data: bytes) -> None:
+        """Decode bytes from the client; `turn` carries them out."""
+        if not self.closing:
+            self.backlog.extend(self._receiver.feed(data))
+
+    def end_of_input(self) -> None:
+        """The client will send nothing more, but still gets what it is owed."""
+        self._input_ended = True
+        self.backlog.extend(self._receiver.finish())
+
+    def turn(self) -> bool:
+        """Carry out what was received; whether some of it is left for another turn."""
+        backlog = self.backlog
+        self._in_turn = True
+        left = TURN
+        while backlog and left and not self.corked and not self.closing:
+            left -= self._carry_out(backlog.popleft())
+            if self.output_size > _FLUSH_AT:
+                break
+        self._in_turn = False
+        if self.closing:
+            backlog.clear()
+        if not backlog and self._input_ended:
+            self._half_closed()
+        return bool(backlog) and not self.corked
+
+    def _carry_out(self, event: Event) -> int:
+        """Carry out one event; returns how many requests that was."""
+        if type(event) is Request:
+            reply = self._answer(event, self)
+            if reply is not None:
+                self._output.append(reply)
+                self.output_size += len(reply) + 1
+            return 1
+        if isinstance(event, Batch):
+            return self._carry_out_batch(event)
+        if isinstance(event, Oversized):
+            self._refuse_oversized(event)
+        elif isinstance(event, Invalid):
+            reply = self._refuse(event)
+            if reply is not None:
+                self.put(reply)
+        return 1
+
+    def _answer(self, request: Request, sink: Sink) -> bytes | None:
+        """Let one request take effect; its reply, or None if that is owed or not wanted."""
+        self.server.requests += 1
+        id = request.id
+        if id is not None and (id in self.waiting or id in self.owed):
+            return encode.error(
+                None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id}
+            )
+        settled = self._settled
+        try:
+            reply = self.server.handlers[request.method](self, request, sink)
+        except WSAError as error:
+            reply = encode.error(id, error.code, error.detail, error.data)
+        except Exception:
+            # A bug of ours must not take the other clients' daemon down.
+            self.server.log.exception("request failed", method=request.method)
+            self._disown(id)
+            reply = encode.error(id, INTERNAL_ERROR, "the daemon failed to carry this out")
+        if id is None:
+            return None
+        if (
+            reply is None
+            and self._settled == settled
+            and id not in self.waiting
+            and id not in self.owed
+        ):
+            reply = encode.error(id, INTERNAL_ERROR, "the daemon has no answer to this")
+        return reply
+
+    def _disown(self, id: Id) -> None:
+        self.waiting.pop(id, None)
+        self.owed.discard(id)
+
+    def _refuse(self, invalid: Invalid) -> bytes | None:
+        if invalid.notification:
+            return None
+        id = invalid.id
+        if id is not None and (id in self.waiting or id in self.owed):
+            return encode.error(
+                None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id}
+            )
+        first = self.server.refusal_before_arguments(self, invalid.method)
+        if first is not None:
+            return encode.error(id, first.code, first.detail, first.data)
+        return encode.error(id, invalid.code, invalid.detail, invalid.data)
+
+    def _carry_out_batch(self, batch: Batch) -> int:
+        reply = _BatchReply(self)
+        self.batches += 1
+        for item in batch.items:
+            reply.expect()
+            line = self._answer(item, reply) if isinstance(item, Request) else self._refuse(item)
+            if line is not None:
+                reply.put(line)
+            elif item.notification:
+                reply.settle()
+        reply.settle()
+        return len(batch.items)
+
+    # Output
+
+    def put(self, line: bytes) -> None:
+        """Take one reply to be sent to the client."""
+        self._output.append(line)
+        self.output_size += len(line) + 1
+        if not self._in_turn and not self.dead:
+            self.transport.output_ready()
+
+    def take_output(self) -> bytes:
+        """The replies so far, to be sent at once."""
+        output = self._output
+        if not output:
+            return b""
+        output.append(b"")
+        data = b"\n".join(output)
+        output.clear()
+        self.output_size = 0
+        return data
+
+    def charge(self, unsent: int) -> None:
+        """Charge the user for the replies that this client has not taken."""
+        change = unsent - self._charged
+        if change:
+            self._charged = unsent
+            self.session.user.discharge(-change)
+
+    def cork(self, corked: bool) -> None:
+        """Hand over no further record to a client that does not read, until it does."""
+        self.corked = corked
+        self.session.cork(corked)
+
+    # Calls that are answered later
+
+    def wait(self, id: Id, call: WaitingCall, *, standing: bool = False) -> None:
+        """Note a call that waits; a standing one belongs to no lookup and outlives a Rundown.
+
+        Raises:
+            WSAError: too many do.
+        """
+        if len(self.waiting) >= self.server.settings.limits.waiting_calls:
+            raise WSAError("limits.waiting_calls is reached", code=WSA_NOT_ENOUGH_MEMORY)
+        self.waiting[id] = call
+        if standing:
+            self._standing[id] = call
+
+    def owe(self, id: Id) -> None:
+        """Note a request that has taken effect and will be answered."""
+        if id is not None:
+            self.owed.add(id)
+
+    def settle(self, id: Id, sink: Sink, line: bytes) -> None:
+        """Answer a call that waited or was owed."""
+        if self.dead:
+            return
+        self.waiting.pop(id, None)
+        self._standing.pop(id, None)
+        self.owed.discard(id)
+        self._settled += 1
+        if id is not None:
+            sink.put(line)
+        if self._input_ended or self.closing:
+            self._check_finished()
+
+    # The end
+
+    @property
+    def finished(self) -> bool:
+        """Whether the link hangs up as soon as the output is sent."""
+        return self.closing and not self.waiting and not self.owed and not self.batches
+
+    def _half_closed(self) -> None:
+        """All that the client sent has taken effect: close when nothing is owed any more."""
+        if not self.closing and self._grace is None:
+            self._grace = self.server.router.clock.call_later(
+                self.server.settings.limits.half_close_grace, self.give_up
+            )
+        self._check_finished()
+
+    def _check_finished(self) -> None:
+        if self.waiting or self.owed or self.batches:
+            return
+        if self._input_ended and not self.backlog:
+            self.closing = True
+        if self.closing:
+            if self._last_word is not None:
+                word, self._last_word = self._last_word, None
+                self._output.append(word)
+                self.output_size += len(word) + 1
+            if not self.dead:
+                self.transport.output_ready()
+
+    def give_up(self) -> None:
+        """Answer all that waits with 10111, then close."""
+        self.closing = True
+        self.backlog.clear()
+        self._withdraw_all()
+
+    def _withdraw_all(self) -> None:
+        def swept() -> None:
+            for call in list(self._standing.values()):
+                call.withdraw()
+            self._check_finished()
+
+        self.session.rundown(swept)
+
+    def _refuse_oversized(self, event: Oversized) -> None:
+        self.closing = self.discard_input = True
+        answer = event.answer
+        self._last_word = encode.error(answer.id, answer.code, answer.detail, answer.data)
+        self._withdraw_all()
+
+    def closed(self) -> None:
+        """The socket is gone: run the session down; nobody hears the answers."""
+        self.dead = True
+        self.closing = True
+        if self._grace is not None:
+            self._grace.cancel()
+        self.charge(0)
+        self.backlog.clear()
+        self.session.close()
+        for call in list(self._standing.values()):
+            call.withdraw()
+        self._output.clear()
+
+
+_FLUSH_AT = 256 * 1024
+
+
+def reply_to(id: Id, outcome: Outcome) -> bytes:
+    """The reply to a NextEx."""
+    if type(outcome) is QuerySet:
+        return encode.result(id, outcome)
+    assert isinstance(outcome, Failure)
+    return encode.error(id, outcome.code, outcome.detail, outcome.data)

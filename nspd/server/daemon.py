@@ -1,0 +1,236 @@
+"""The daemon as a process: event loop, signals, start and end.
+
+Opening order: the listening socket (so that a second daemon is refused before
+anything else happens), the providers, the server. Then the service manager is
+told. Closing: the server drains, everybody is hung up on, the providers close.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from nspd import __version__
+from nspd.core.catalog import Entry
+from nspd.core.router import open_router
+from nspd.model.errors import WSAError
+from nspd.server import logs, notify
+from nspd.server.kinds import KindError, make_provider
+from nspd.server.listener import AddressInUse, Listener, adopt, listen
+from nspd.server.poller import Poller
+from nspd.server.server import Server
+from nspd.server.settings import Settings
+
+EX_OK = 0
+EX_UNAVAILABLE = 69
+EX_TEMPFAIL = 75
+EX_CONFIG = 78
+
+_YOUNG = 5_000
+_MIDDLE = 10
+_NEVER = 1_000_000
+
+
+def main(settings: Settings, load: Callable[[], Settings] | None = None) -> int:
+    """Run the daemon until SIGINT or SIGTERM; returns the exit status (sysexits(3)).
+
+    Args:
+        settings: what it is told.
+        load: reads the configuration again, for a reload.
+    """
+    log = logs.get_logger()
+    _raise_descriptor_limit()
+    try:
+        listener = _listener(settings)
+    except AddressInUse as error:
+        log.error("not started", reason=str(error))
+        return EX_TEMPFAIL
+    except OSError as error:
+        log.error("cannot listen", socket=settings.daemon.socket, reason=str(error))
+        return EX_UNAVAILABLE
+    options: dict[str, Any] = {}
+    if settings.daemon.backend == "asyncio":
+        options["use_uvloop"] = settings.daemon.uvloop
+    try:
+        return anyio.run(
+            _run, settings, listener, load, backend=settings.daemon.backend, backend_options=options
+        )
+    except KindError as error:
+        log.error("not started", reason=str(error))
+        return EX_CONFIG
+    finally:
+        listener.close()
+
+
+def _listener(settings: Settings) -> Listener:
+    for inherited in notify.inherited_sockets():
+        return adopt(inherited.descriptor)
+    return listen(Path(settings.daemon.socket), settings.daemon.socket_permissions)
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as the system lets us have: each client needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def tune_collector() -> None:
+    """Suit the garbage collector to 100,000 tasks.
+
+    What exists at the start stays for good, and need never be looked at again.
+    A collection of everything would stop all clients for as long as it takes to
+    walk 100,000 lookups; they are freed by reference counts, so it can wait for
+    an idle moment (`_collect_when_idle`).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
+
+
+async def _collect_when_idle(server: Server) -> None:
+    """Collect everything once in a while, when nobody is being served."""
+    requests = -1
+    while True:
+        await anyio.sleep(_IDLE_SECONDS)
+        if server.requests != requests:
+            requests = server.requests
+        elif server.router.lookups < _FEW_LOOKUPS and requests >= 0 and gc.get_count()[2]:
+            gc.collect()
+
+
+_IDLE_SECONDS = 30.0
+_FEW_LOOKUPS = 1_000
+
+
+def make_entries(settings: Settings) -> list[Entry]:
+    """The catalog that the settings describe.
+
+    Raises:
+        KindError: a kind of provider is not installed, or cannot be used.
+    """
+    entries = []
+    for provider_settings in settings.providers:
+        provider = make_provider(provider_settings)
+        if provider.workers is not None:
+            provider.workers = provider_settings.workers
+        entries.append(
+            Entry(
+                provider,
+                active=provider_settings.enabled,
+                budget=provider_settings.budget,
+                domains=provider_settings.domains,
+            )
+        )
+    return entries
+
+
+def backend_name(settings: Settings) -> str:
+    """What `nspd.Status` calls the event loop."""
+    if settings.daemon.backend == "asyncio" and settings.daemon.uvloop:
+        return "uvloop"
+    return settings.daemon.backend
+
+
+async def _run(settings: Settings, listener: Listener, load: Callable[[], Settings] | None) -> int:
+    log = logs.get_logger()
+    status = EX_OK
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        try:
+            async with open_router(
+                make_entries(settings),
+                log=log,
+                limits=settings.limits,
+                end_grace=settings.daemon.end_grace,
+            ) as router:
+                poller = Poller()
+                server = Server(
+                    settings,
+                    router,
+                    poller,
+                    listener,
+                    log=log,
+                    backend=backend_name(settings),
+                    load=load,
+                )
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(poller.run)
+                    tasks.start_soon(_feed_watchdog)
+                    tasks.start_soon(_collect_when_idle, server)
+                    tune_collector()
+                    notify.ready(f"serving at {settings.daemon.socket}")
+                    log.info(
+                        "serving",
+                        version=__version__,
+                        socket=settings.daemon.socket,
+                        backend=server.backend,
+                        pid=os.getpid(),
+                    )
+                    await _serve_until_told(server, signals)
+                    tasks.cancel_scope.cancel()
+                server.close()
+                poller.close()
+                if router.work.running:
+                    # Work that does not stop must not keep the daemon from stopping.
+                    _leave_at_once(server)
+        except* (WSAError, OSError) as errors:
+            log.error("not started", reason="; ".join(str(error) for error in errors.exceptions))
+            status = EX_UNAVAILABLE
+    if status == EX_OK:
+        log.info("stopped")
+    return status
+
+
+async def _serve_until_told(server: Server, signals: Any) -> None:
+    """Serve until the first SIGINT or SIGTERM, then drain; a second one cuts that short."""
+    async for number in signals:
+        if number == signal.SIGHUP:
+            _reload(server)
+            continue
+        break
+    notify.stopping("draining")
+    server.log.info("draining", signal=signal.Signals(number).name)
+    async with anyio.create_task_group() as tasks:
+
+        async def drain() -> None:
+            await server.drain(server.settings.daemon.drain_timeout)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(drain)
+        async for again in signals:
+            if again != signal.SIGHUP:
+                server.log.warning("stopping at once", signal=signal.Signals(again).name)
+                tasks.cancel_scope.cancel()
+                break
+
+
+def _reload(server: Server) -> None:
+    notify.reloading()
+    try:
+        server.reload()
+    except WSAError as error:
+        server.log.error("reload failed; what runs is kept", reason=error.detail)
+    notify.ready(f"serving at {server.settings.daemon.socket}")
+
+
+def _leave_at_once(server: Server) -> None:
+    server.log.warning("leaving work behind that does not stop", tasks=server.router.work.running)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EX_OK)
+
+
+async def _feed_watchdog() -> None:
+    """Tell the service manager that the event loop turns."""
+    interval = notify.watchdog_interval()
+    while interval is not None:
+        notify.alive()
+        await anyio.sleep(interval)

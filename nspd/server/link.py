@@ -1,0 +1,208 @@
+"""A client's socket: bytes from it into its `Connection`, and replies back.
+
+Writes are one non-blocking send for each chunk read; only when the socket takes
+no more does the link wait for it to become writable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from nspd.core.limits import UNSENT_BYTES
+from nspd.server.connection import Connection
+from nspd.server.poller import GONE, READ, WRITE
+
+if TYPE_CHECKING:
+    from nspd.core.clock import Timer
+    from nspd.core.users import Peer
+    from nspd.server.server import Server
+
+_CHUNK = 65536
+_DISCARD_SECONDS = 1.0
+
+
+class Link:
+    """One connected socket. Opened by the listener; closes itself, whoever hung up.
+
+    Closing order: out of the poller, the connection's session is run down, the
+    socket is closed, the server forgets the link.
+    """
+
+    def __init__(self, server: Server, connected: socket.socket, peer: Peer) -> None:
+        self._server = server
+        self._socket = connected
+        self._descriptor = connected.fileno()
+        self.connection = Connection(server, peer, self)
+        self._unsent = memoryview(b"")
+        self._events = READ
+        self._at_end = False  # the client will send nothing more
+        self._flush_due = False
+        self._turn_due = False
+        self._discarding = False
+        self._patience: Timer | None = None
+        self.closed = False
+        server.poller.register(self._descriptor, READ, self._ready)
+
+    # What the socket tells
+
+    def _ready(self, events: int) -> None:
+        if events & READ and self._events & READ:
+            self._read()
+        elif events & GONE:
+            self.close()
+        if events & WRITE and not self.closed:
+            self.flush()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.close()
+            return
+        if self._discarding:
+            if not data:
+                self.close()
+        elif data:
+            self.connection.receive(data)
+            self._turn()
+        else:
+            self._at_end = True
+            self._watch()
+            self.connection.end_of_input()
+            self._turn()
+
+    def _turn(self) -> None:
+        """Carry out what was received, as much as fits one turn, and send the replies."""
+        connection = self.connection
+        more = connection.turn()
+        self.flush()
+        if more and not self.closed and not self._turn_due:
+            self._turn_due = True
+            self._server.poller.call_soon(self._next_turn)
+        self._watch()
+
+    def _next_turn(self) -> None:
+        self._turn_due = False
+        if not self.closed:
+            self._turn()
+
+    # What the connection tells
+
+    def output_ready(self) -> None:
+        """There are replies outside of a turn: send them soon, together."""
+        if not self._flush_due:
+            self._flush_due = True
+            self._server.poller.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._flush_due = False
+        if not self.closed:
+            self.flush()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of replies that the socket has not taken."""
+        return len(self._unsent) + self.connection.output_size
+
+    def flush(self) -> None:
+        """Send what there is, as far as the socket takes it."""
+        connection = self.connection
+        before = self.unsent
+        while True:
+            if not self._unsent:
+                output = connection.take_output()
+                if not output:
+                    break
+                self._unsent = memoryview(output)
+            try:
+                sent = self._socket.send(self._unsent)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                self.close()
+                return
+            self._unsent = self._unsent[sent:]
+        self._sent(before)
+
+    def _sent(self, before: int) -> None:
+        unsent = self.unsent
+        connection = self.connection
+        connection.charge(unsent)
+        if unsent < before or not unsent:
+            self._stop_patience()
+        if not unsent:
+            self._server.check_drained()
+            if connection.finished:
+                self._finish()
+                return
+        elif self._patience is None:
+            self._patience = self._server.router.clock.call_later(
+                self._server.settings.limits.send_timeout, self._lost_patience
+            )
+        corked = unsent > (UNSENT_BYTES // 2 if connection.corked else UNSENT_BYTES)
+        if corked != connection.corked:
+            connection.cork(corked)
+            if not corked and connection.backlog and not self._turn_due:
+                self._turn_due = True
+                self._server.poller.call_soon(self._next_turn)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for what is wanted now: bytes, room for bytes, or just the hang-up."""
+        if self.closed:
+            return
+        connection = self.connection
+        events = 0
+        if not self._at_end and (
+            self._discarding or not (connection.corked or connection.backlog or connection.closing)
+        ):
+            events |= READ
+        if self._unsent:
+            events |= WRITE
+        if events != self._events:
+            self._events = events
+            self._server.poller.modify(self._descriptor, events)
+
+    # The end
+
+    def _stop_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lost_patience(self) -> None:
+        self._patience = None
+        self._server.log.warning(
+            "client takes no replies (limits.send_timeout)",
+            pid=self.connection.peer.pid,
+            uid=self.connection.peer.uid,
+            unsent=self.unsent,
+        )
+        self.close()
+
+    def _finish(self) -> None:
+        """All that was owed is sent: hang up, politely if the client may still be sending."""
+        if not self.connection.discard_input:
+            self.close()
+        elif not self._discarding:
+            self._discarding = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+            self._patience = self._server.router.clock.call_later(_DISCARD_SECONDS, self.close)
+            self._watch()
+
+    def close(self) -> None:
+        """Hang up at once; what waits is settled without anybody to hear it."""
+        if self.closed:
+            return
+        self.closed = True
+        self._stop_patience()
+        self._server.poller.unregister(self._descriptor)
+        self.connection.closed()
+        self._socket.close()
+        self._unsent = memoryview(b"")
+        self._server.forget(self)

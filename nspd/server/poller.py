@@ -1,0 +1,107 @@
+"""One epoll for all sockets, served as one source of events by either backend.
+
+A stream object and a task for each connection would cost more than a request
+does. Here every socket hangs in one epoll of our own; the event loop watches
+that epoll's descriptor, and one call serves all sockets that are ready. It is
+level-triggered, reports a peer that is gone (EPOLLHUP) without reading, and
+works alike on asyncio, uvloop and trio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import sniffio
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+GONE = select.EPOLLHUP | select.EPOLLERR
+"""Reported always, asked for or not: the other end is closed, or broken."""
+
+_AT_ONCE = 64
+"""Descriptors served before provider tasks get their turn."""
+
+Handler = Callable[[int], None]
+
+
+class Poller:
+    """Serves descriptors with plain functions. Opened and closed by the server.
+
+    Who registers a descriptor unregisters it before closing it.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._soon: deque[Callable[[], None]] = deque()
+        self._kicked = False
+        self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._knock, READ)
+        self._loop = _running_asyncio_loop()
+
+    def register(self, descriptor: int, events: int, handler: Handler) -> None:
+        """Call ``handler(events)`` when the descriptor is ready."""
+        self._handlers[descriptor] = handler
+        self._epoll.register(descriptor, events)
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """Change what a descriptor waits for; 0 leaves only `GONE`."""
+        self._epoll.modify(descriptor, events)
+
+    def unregister(self, descriptor: int) -> None:
+        """Forget a descriptor."""
+        if self._handlers.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Call a function in the next turn, after those that are ready now."""
+        self._soon.append(function)
+        if not self._kicked:
+            self._kicked = True
+            if self._loop is not None:
+                self._loop.call_soon(self._run_soon)
+            else:
+                os.eventfd_write(self._knock, 1)
+
+    def _run_soon(self) -> None:
+        self._kicked = False
+        soon, self._soon = self._soon, deque()
+        for function in soon:
+            function()
+
+    def _turn(self) -> None:
+        """Serve what is ready now."""
+        handlers = self._handlers
+        for descriptor, events in self._epoll.poll(0, _AT_ONCE):
+            handler = handlers.get(descriptor)
+            if handler is not None:
+                handler(events)
+            elif descriptor == self._knock:
+                os.eventfd_read(self._knock)
+                self._run_soon()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        if self._loop is None:
+            while True:
+                await anyio.wait_readable(self._epoll)
+                self._turn()
+        try:
+            self._loop.add_reader(self._epoll, self._turn)
+            await anyio.sleep_forever()
+        finally:
+            self._loop.remove_reader(self._epoll)
+
+    def close(self) -> None:
+        """Let go of the epoll; the registered descriptors are their owners' to close."""
+        self._epoll.close()
+        os.close(self._knock)
+
+
+def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    return asyncio.get_running_loop() if sniffio.current_async_library() == "asyncio" else None

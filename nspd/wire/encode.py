@@ -1,0 +1,89 @@
+"""Replies and notifications as JSON lines, without the newline.
+
+They are put together from bytes around one call of the encoder: for a small
+result that is the fastest way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from nspd.model.errors import error_name
+from nspd.wire.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    Id,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+JSON_RPC_MESSAGES = {
+    PARSE_ERROR: "Parse error",
+    INVALID_REQUEST: "Invalid Request",
+    METHOD_NOT_FOUND: "Method not found",
+    INVALID_PARAMS: "Invalid params",
+    INTERNAL_ERROR: "Internal error",
+}
+
+
+def result(id: Id, value: Any) -> bytes:
+    """The reply that carries a result: of the method's result type, or None for null.
+
+    Raises:
+        UnicodeEncodeError: a string in it holds a lone surrogate.
+    """
+    if type(id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (id, _encode(value))
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode(id), _encode(value))
+
+
+def error(id: Id, code: int, detail: str = "", data: Mapping[str, Any] | None = None) -> bytes:
+    """The reply that carries an error.
+
+    Args:
+        id: None where the request's own cannot be told.
+        code: a Windows Sockets number, or a negative one of JSON-RPC; it decides the message.
+        detail: one sentence for a person.
+        data: the members of the error's ``data`` beside ``detail``.
+
+    Raises:
+        UnicodeEncodeError: a string in it holds a lone surrogate.
+    """
+    body = _plain_error(code, detail) if not data else _error(code, {"detail": detail, **data})
+    if type(id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"error":%b}' % (id, body)
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode(id), body)
+
+
+@lru_cache(maxsize=256)
+def _plain_error(code: int, detail: str) -> bytes:
+    return _error(code, {"detail": detail} if detail else None)
+
+
+def _error(code: int, data: Mapping[str, Any] | None) -> bytes:
+    message = JSON_RPC_MESSAGES.get(code) or error_name(code)
+    members: dict[str, Any] = {"code": code, "message": message}
+    if data:
+        members["data"] = data
+    return _encode(members)
+
+
+def notification(method: str, params: Any) -> bytes:
+    """A message that the daemon sends unasked."""
+    return b'{"jsonrpc":"2.0","method":%b,"params":%b}' % (_encode(method), _encode(params))
+
+
+def batch(replies: Iterable[bytes]) -> bytes:
+    """The one reply to a batch, from the replies to its calls.
+
+    A batch that has none (all its calls were notifications) is not answered at
+    all, which the caller sees to.
+    """
+    return b"[%b]" % b",".join(replies)
