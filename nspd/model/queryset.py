@@ -7,6 +7,7 @@ values are immutable, so that one record may be handed to many lookups.
 from __future__ import annotations
 
 import socket
+from operator import attrgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -136,14 +137,19 @@ SIZE_LIMITS = {
     "blob": 65536,
 }
 
+_SIZE_LIMITS = tuple(SIZE_LIMITS.values())
+_sized_members = attrgetter(*SIZE_LIMITS)
+
 
 def oversized_member(query_set: QuerySet) -> str | None:
     """The first member of a request that is past its size limit, if any."""
-    for member, limit in SIZE_LIMITS.items():
-        value = getattr(query_set, member)
+    for value, limit in zip(_sized_members(query_set), _SIZE_LIMITS, strict=True):
         if value is not None and len(value) > limit:
-            return member
-    return None
+            break
+    else:
+        return None
+    sizes = zip(SIZE_LIMITS, _sized_members(query_set), strict=True)
+    return next(m for m, value in sizes if value is not None and len(value) > SIZE_LIMITS[m])
 
 
 _ALL_FIELDS = int(
@@ -178,20 +184,10 @@ def narrow(record: QuerySet, fields: int) -> QuerySet:
 def weight(query_set: QuerySet) -> int:
     """About how many bytes the query set holds in memory; what users are charged for it."""
     total = 256
-    for text in (
-        query_set.service_instance_name,
-        query_set.comment,
-        query_set.context,
-        query_set.query_string,
-    ):
-        if text is not None:
-            total += len(text)
-    if query_set.blob is not None:
-        total += len(query_set.blob)
-    if query_set.addresses is not None:
-        total += 320 * len(query_set.addresses)
-    if query_set.protocols is not None:
-        total += 64 * len(query_set.protocols)
+    for sized in _sized_members(query_set):
+        if sized is not None:
+            # Text and bytes count themselves, the elements of lists by the piece.
+            total += len(sized) if not isinstance(sized, tuple) else 320 * len(sized)
     return total
 
 
