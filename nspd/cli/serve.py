@@ -40,11 +40,16 @@ def serve(
     options = {setting: text for setting, text in given.items() if text is not None}
     configuration = load_or_exit(config, options)
 
+    from nspd.model.errors import InvalidArgument
     from nspd.server import daemon, logs
-    from nspd.server.config import load
+    from nspd.server.config import ConfigError, load
 
     def load_again() -> Settings:
-        return load(config, options).settings
+        # What asks for a reload may be a client, and is answered in the protocol's terms.
+        try:
+            return load(config, options).settings
+        except ConfigError as error:
+            raise InvalidArgument(str(error)) from error
 
     logs.configure(configuration.settings.log)
     for warning in configuration.warnings:
