@@ -43,9 +43,10 @@ class DemoDaemon:
     whatever has happened in between.
     """
 
-    def __init__(self, hosts: Path) -> None:
-        """Name the hosts file that the daemon is to serve."""
+    def __init__(self, hosts: Path, backend: str = "asyncio") -> None:
+        """Name the hosts file that the daemon is to serve, and its event loop."""
         self._hosts = hosts
+        self._backend = backend
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +103,7 @@ class DemoDaemon:
         configuration.write_text(_CONFIGURATION.format(hosts=f'"{hosts}"'), encoding="utf-8")
         command = [sys.executable, "-m", "nspd.cli.nspd", "serve"]
         command += ["--config", str(configuration), "--socket", self.socket]
-        command += ["--state-dir", str(self._directory)]
+        command += ["--state-dir", str(self._directory), "--backend", self._backend]
         # The user's own NSPD_ variables speak to his own daemon.
         environ = {key: value for key, value in os.environ.items() if not key.startswith("NSPD_")}
         with (self._directory / "log").open("wb") as log:

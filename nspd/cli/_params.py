@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nspd.model.errors import ServiceNotFound
+from nspd.cli._report import NoSuchProvider
 from nspd.model.flags import LookupFlags
 from nspd.model.namespaces import Namespace, is_guid, namespace_name, namespace_number
 
@@ -67,7 +67,7 @@ def provider_guid(client: Client, text: str | None) -> str | None:
     """The GUID of a provider given by GUID or by its identifier in the catalog.
 
     Raises:
-        ServiceNotFound: the catalog has no such provider, or several of that identifier.
+        NoSuchProvider: the catalog has no such provider, or several of that identifier.
     """
     if text is None or is_guid(text):
         return text
@@ -75,4 +75,4 @@ def provider_guid(client: Client, text: str | None) -> str | None:
     if len(found) == 1:
         return str(found[0].provider_id)
     many = "several providers have the identifier" if found else "no provider has the identifier"
-    raise ServiceNotFound(f'{many} "{text}"; "nspctl providers" lists them')
+    raise NoSuchProvider(f'{many} "{text}"; "nspctl providers" lists them')

@@ -7,11 +7,15 @@ from typing import Any
 
 from nspd.cli._text import counted, duration
 from nspd.model import errors
-from nspd.model.errors import WSAError, error_name
+from nspd.model.errors import ServiceNotFound, WSAError, error_name
 
 VERDICT_HEADS = ("PROVIDER", "OUTCOME", "RECORDS", "TIME", "WHY")
 
 _INCOMPLETE = frozenset({"failed", "timed_out", "cancelled"})
+
+
+class NoSuchProvider(ServiceNotFound):
+    """A provider was named that the catalog does not have; the detail is a sentence."""
 
 
 def sentence(error: WSAError, subject: str | None = None) -> str:
@@ -21,6 +25,8 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
         error: what the client library raised.
         subject: what the command was about: the name looked up, for instance.
     """
+    if isinstance(error, NoSuchProvider):
+        return error.detail
     what = f'"{subject}"' if subject else "the name"
     asked = _asked(plain_verdicts(error.verdicts))
     match error.code:
@@ -35,8 +41,9 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
         case errors.WSAETIMEDOUT:
             return f"no answer in time about {what}" if subject else "no answer in time"
         case errors.WSAENETDOWN:
-            reason = error.detail or "it does not answer"
-            return f"the daemon is not reachable: {reason}"
+            if "daemon" in error.detail:
+                return error.detail
+            return f"the daemon is not reachable: {error.detail or 'it does not answer'}"
         case errors.WSAEACCES:
             return "not permitted" + (f": {error.detail}" if error.detail else "")
         case errors.WSA_E_CANCELLED | errors.WSAECANCELLED:

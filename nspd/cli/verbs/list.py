@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+from itertools import islice
+from typing import TYPE_CHECKING
+
 import click
 
 from nspd.cli._exits import Exit
 from nspd.cli._options import Settings, Verb, pass_settings
 from nspd.cli._params import complete_namespace, namespace_param, provider_guid
 from nspd.cli._records import list_rows
-from nspd.model.errors import WSANO_DATA, WSASERVICE_NOT_FOUND, WSAError
-from nspd.model.flags import LookupFlags, ResultFlags
-from nspd.model.namespaces import namespace_name
+from nspd.model.errors import NoData, ServiceNotFound, WSAError
+from nspd.model.flags import LookupFlags
+from nspd.model.namespaces import Namespace, namespace_name
 from nspd.model.queryset import QuerySet
+
+if TYPE_CHECKING:
+    from nspd import Client
 
 _EVERYTHING = "*"
 
@@ -42,8 +51,8 @@ def command(
     settings.subject = pattern
     try:
         _list(settings, pattern, namespace, provider, limit)
-    except WSAError as error:
-        if pattern != _EVERYTHING or error.code not in (WSASERVICE_NOT_FOUND, WSANO_DATA):
+    except (ServiceNotFound, NoData):
+        if pattern != _EVERYTHING:
             raise
         settings.output.note(f"no names in {namespace_name(namespace)}")
     return Exit.DONE
@@ -54,25 +63,55 @@ def _list(
 ) -> None:
     output = settings.output
     rows: list[tuple[str, str, str, str]] = []
-    count = 0
-    with (
-        settings.connect() as client,
-        client.lookup(
-            restrictions=QuerySet(service_instance_name=pattern, namespace=namespace),
-            control_flags=LookupFlags.RETURN_ALL & ~LookupFlags.RETURN_ALIASES,
-            provider_id=provider_guid(client, provider),
-            timeout=settings.timeout,
-        ) as lookup,
-    ):
-        for record in lookup:
-            if (record.output_flags or 0) & ResultFlags.ALIAS:
-                continue
-            if output.for_people:
-                rows.extend(list_rows(record))
-            else:
-                output.value(record)
-            count += 1
-            if count == limit:
-                break
-    if output.for_people:
-        output.table(("NAME", "ADDRESS", "VERSION", "COMMENT"), rows)
+    with settings.connect() as client:
+        records = _records(
+            client,
+            QuerySet(service_instance_name=pattern, namespace=namespace),
+            provider_guid(client, provider),
+            settings.timeout,
+        )
+        with closing(records):
+            for record in islice(records, limit):
+                if output.for_people:
+                    rows.extend(list_rows(record))
+                else:
+                    output.value(record)
+    output.table(("NAME", "ADDRESS", "VERSION", "COMMENT"), rows)
+
+
+def _records(
+    client: Client, restrictions: QuerySet, provider_id: str | None, timeout: float | None
+) -> Generator[QuerySet]:
+    """The records with addresses, then those of names that have been deregistered.
+
+    A lookup that asks for addresses leaves out the names that have none, so a
+    registry is asked twice.
+    """
+    shown: Counter[str | None] = Counter()
+    everything = LookupFlags.RETURN_ALL & ~LookupFlags.RETURN_ALIASES
+    asked_for = [everything]
+    if restrictions.namespace == Namespace.REGISTRY:
+        asked_for.append(everything & ~LookupFlags.RETURN_ADDR)
+    nothing: WSAError | None = None
+    for flags in asked_for:
+        with client.lookup(
+            restrictions=restrictions,
+            control_flags=flags,
+            provider_id=provider_id,
+            timeout=timeout,
+        ) as lookup:
+            try:
+                for record in lookup:
+                    name = record.service_instance_name
+                    if flags & LookupFlags.RETURN_ADDR:
+                        shown[name] += 1
+                        yield record
+                    elif shown[name]:
+                        shown[name] -= 1
+                    else:
+                        shown[name] = 0
+                        yield record
+            except (ServiceNotFound, NoData) as error:
+                nothing = error
+    if nothing is not None and not shown:
+        raise nothing

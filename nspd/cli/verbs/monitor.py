@@ -22,8 +22,8 @@ def command(settings: Settings, limit: int | None) -> None:
     With --json each event is one JSON object on a line of its own.
     """
     output = settings.output
-    with settings.connect() as client:
-        for count, event in enumerate(client.monitor(), start=1):
+    with settings.connect() as client, client.monitor() as events:
+        for count, event in enumerate(events, start=1):
             members = as_mapping(event)
             if output.for_people:
                 output.line(_line(members), flush=True)

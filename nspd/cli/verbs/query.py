@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from nspd.cli._exits import Exit
 from nspd.cli._options import Settings, Verb, pass_settings
+from nspd.cli._output import Output
 from nspd.cli._params import (
     complete_flags,
     complete_namespace,
@@ -111,7 +113,12 @@ def command(
                 watch=watch,
                 timeout=settings.timeout,
             ) as lookup:
-                count, verdicts = _deliver(lookup, _shower(settings, name, watch), limit, settings)
+                count, verdicts = _deliver(
+                    lookup,
+                    _shower(settings, name, watch),
+                    limit,
+                    partial(_tell_synced, output) if watch else None,
+                )
             elapsed = perf_counter() - started
     except WSAError as error:
         if verbose and output.for_people:
@@ -138,25 +145,40 @@ def _shower(settings: Settings, name: str, watch: bool) -> Callable[[QuerySet], 
 
 
 def _deliver(
-    lookup: Lookup, show: Callable[[QuerySet], None], limit: int | None, settings: Settings
+    lookup: Lookup,
+    show: Callable[[QuerySet], None],
+    limit: int | None,
+    synced: Callable[[int], None] | None,
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Show the records until the end or the limit; their number, and the verdicts at the end."""
+    """Show the records until the end or the limit.
+
+    Args:
+        lookup: a lookup that has begun.
+        show: shows one record.
+        limit: how many records at most; None: all.
+        synced: told the number of records where the existing set of a watch ends; None: no watch.
+
+    Returns:
+        How many records there were, and the verdicts if the end was seen.
+    """
     count = 0
-    end_of_set_seen = False
     while limit is None or count < limit:
         try:
             record = lookup.next()
         except NoMoreResults as end:
-            if end.verdicts or end_of_set_seen:
+            if synced is None:
                 return count, plain_verdicts(end.verdicts)
-            # In a watch the first one marks the end of what there was at its beginning.
-            end_of_set_seen = True
-            settings.output.aside(f"-- {counted(count, 'record')}; watching for changes")
-            settings.output.flush()
+            synced(count)
+            synced = None
         else:
             count += 1
             show(record)
     return count, []
+
+
+def _tell_synced(output: Output, count: int) -> None:
+    output.aside(f"-- {counted(count, 'record')}; watching for changes")
+    output.flush()
 
 
 def _summary(
