@@ -1,0 +1,1 @@
+"""nspd measured against its peers on one machine; see docs/benchmarks.md."""
