@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nspd.core.provider import Provider
 from nspd.model.errors import InvalidArgument, ServiceNotFound
-from nspd.model.namespaces import Namespace
 from nspd.model.verdict import Outcome
 
 
@@ -74,7 +73,10 @@ def _suffix(text: str) -> str:
 
 def route(entries: Sequence[Entry], name: str | None) -> list[Entry]:
     """The providers to ask for a name: those that claim its suffix, else those that claim none."""
-    if not any(entry.domains for entry in entries):
+    for entry in entries:
+        if entry.domains:
+            break
+    else:
         return list(entries)
     folded = _suffix(name or "")
     claimants = [entry for entry in entries if entry.claims(folded)]
@@ -89,6 +91,7 @@ class Catalog:
         self._by_id = {entry.provider_id: entry for entry in self._entries}
         if len(self._by_id) != len(self._entries):
             raise ValueError("two providers have the same GUID")
+        self._by_namespace: dict[int, list[Entry]] = {}
         self._watchers: dict[int, Callable[[], None]] = {}
         self._tickets = 0
 
@@ -120,16 +123,26 @@ class Catalog:
         if provider_id is not None:
             entry = self._by_id.get(provider_id.lower())
             chosen = [entry] if entry is not None and entry.active else []
-        elif namespace == Namespace.ALL:
-            active = [entry for entry in self._entries if entry.active and entry.provider.in_all]
-            chosen = route(active, name)
         else:
-            active = [e for e in self._entries if e.active and e.namespace == namespace]
-            chosen = route(active, name)
+            chosen = route(self._serving(namespace), name)
         if not chosen:
             where = f"GUID {provider_id}" if provider_id is not None else f"namespace {namespace}"
             raise ServiceNotFound(f"no active provider for {where}")
         return chosen
+
+    def _serving(self, namespace: int) -> list[Entry]:
+        """The active providers of a namespace; worked out once for each state of the catalog."""
+        serving = self._by_namespace.get(namespace)
+        if serving is None:
+            serving = [
+                entry
+                for entry in self._entries
+                if entry.active
+                and (entry.namespace == namespace or (namespace == 0 and entry.provider.in_all))
+            ]
+            if serving:
+                self._by_namespace[namespace] = serving
+        return serving
 
     def enable(self, entry: Entry, active: bool) -> bool:
         """Switch a provider on or off; whether that changed anything."""
@@ -161,6 +174,7 @@ class Catalog:
         return lambda: self._watchers.pop(ticket, None) and None
 
     def _changed(self) -> None:
+        self._by_namespace.clear()
         watchers, self._watchers = self._watchers, {}
         for changed in watchers.values():
             changed()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nspd.core.outcome import Failure, Outcome
@@ -21,30 +20,30 @@ MOST_BYTES = 1024 * 1024
 class Collector(Waiter):
     """Takes every record of a lookup of its own, then ends it and reports.
 
-    ``weigh`` says how many bytes a record will take in the reply. ``done`` is
-    called once, with the records and verdicts, or with the failure.
+    Subclasses say what a record looks like in the reply (`prepare`), whose
+    length is what counts in bytes, and take the result (`done`).
     """
 
-    __slots__ = ("_bytes", "_done", "_limit", "_of", "_weigh", "records")
+    __slots__ = ("_bytes", "_limit", "collects", "prepared")
 
-    def __init__(
-        self,
-        lookup: Lookup,
-        limit: int | None,
-        weigh: Callable[[QuerySet], int],
-        done: Callable[[list[QuerySet], list[Verdict], Failure | None], None],
-    ) -> None:
+    def __init__(self, lookup: Lookup, limit: int | None) -> None:
         super().__init__()
-        self._of = lookup
+        self.collects = lookup
         self._limit = limit
-        self._weigh = weigh
-        self._done = done
         self._bytes = 0
-        self.records: list[QuerySet] = []
+        self.prepared: list[bytes] = []
+
+    def prepare(self, record: QuerySet) -> bytes:
+        """The form of a record in the reply."""
+        raise NotImplementedError
+
+    def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
+        """The lookup is over, with the records in `prepared` or with the failure; called once."""
+        raise NotImplementedError
 
     def run(self) -> None:
         """Take what is ready, and wait for the rest."""
-        lookup = self._of
+        lookup = self.collects
         while True:
             outcome = lookup.take()
             if outcome is None:
@@ -60,28 +59,26 @@ class Collector(Waiter):
     def _accept(self, outcome: Outcome) -> bool:
         """Take one outcome in; whether more is wanted."""
         if isinstance(outcome, Failure):
-            # With any record the end is no failure, but a cancellation is.
-            if outcome.code == errors.WSA_E_NO_MORE:
-                self._finish(None)
-            else:
-                self._finish(outcome)
+            # After any record the end is no failure; a cancellation always is.
+            self._finish(None if outcome.code == errors.WSA_E_NO_MORE else outcome)
             return False
-        size = self._weigh(outcome)
-        self._bytes += size
-        self._of.session.user.bytes += size
-        if self._bytes > MOST_BYTES or len(self.records) >= MOST_RECORDS:
+        prepared = self.prepare(outcome)
+        self._bytes += len(prepared)
+        self.collects.session.user.bytes += len(prepared)
+        if self._bytes > MOST_BYTES or len(self.prepared) >= MOST_RECORDS:
             self._finish(Failure(errors.WSAENOBUFS, "the result is too large for one reply"))
             return False
-        self.records.append(outcome)
-        if self._limit is not None and len(self.records) >= self._limit:
+        self.prepared.append(prepared)
+        if self._limit is not None and len(self.prepared) >= self._limit:
             self._finish(None)
             return False
         return True
 
     def _finish(self, failure: Failure | None) -> None:
-        lookup = self._of
+        lookup = self.collects
         verdicts = lookup.verdicts()
-        lookup.session.user.discharge(self._bytes)
         if not lookup.ended and lookup.life.alive:
-            lookup.end()
-        self._done(self.records, verdicts, failure)
+            lookup.session.forget(lookup)
+            lookup.close()
+        lookup.session.user.discharge(self._bytes)
+        self.done(verdicts, failure)

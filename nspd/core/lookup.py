@@ -25,6 +25,7 @@ from nspd.model.queryset import (
     reserve_service,
     weight,
 )
+from nspd.model.verdict import Outcome as OutcomeOfPart
 from nspd.model.verdict import Verdict, conclude
 
 if TYPE_CHECKING:
@@ -219,7 +220,10 @@ class Lookup:
         return None
 
     def _end_if_over(self) -> Failure | None:
-        if all(part.outcome is not None for part in self.parts):
+        for part in self.parts:
+            if part.outcome is None:
+                break
+        else:
             verdicts = self.verdicts()
             code = conclude(
                 verdicts,
@@ -241,11 +245,15 @@ class Lookup:
             )
         return None
 
-    def verdicts(self, unfinished: str = "cancelled") -> list[Verdict]:
-        """What became of each provider so far, in the order in which they were chosen."""
-        return [
-            part.verdict("empty" if unfinished == "empty" else "cancelled") for part in self.parts
-        ]
+    def verdicts(self, unfinished: OutcomeOfPart = "cancelled") -> list[Verdict]:
+        """What became of each provider so far, in the order in which they were chosen.
+
+        ``unfinished`` is said of one that is under way and has given nothing.
+        """
+        if self._final is not None and self._final.data is not None:
+            verdicts: list[Verdict] = self._final.data["verdicts"]
+            return verdicts
+        return [part.verdict(unfinished) for part in self.parts]
 
     @property
     def ready(self) -> int:

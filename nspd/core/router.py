@@ -460,8 +460,11 @@ def _one_provider(provider_id: str | None, query_set: QuerySet) -> str | None:
 
 def _as_query(restrictions: QuerySet) -> QuerySet:
     """The restrictions without the members that mean nothing in a query."""
-    ignored = (restrictions.comment, restrictions.addresses, restrictions.output_flags)
-    if all(member is None for member in ignored):
+    if (
+        restrictions.comment is None
+        and restrictions.addresses is None
+        and restrictions.output_flags is None
+    ):
         return restrictions
     return msgspec.structs.replace(restrictions, comment=None, addresses=None, output_flags=None)
 

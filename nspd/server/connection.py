@@ -237,8 +237,11 @@ class Connection:
         output = self._output
         if not output:
             return b""
-        output.append(b"")
-        data = b"\n".join(output)
+        if len(output) == 1:
+            data = output[0] + b"\n"
+        else:
+            output.append(b"")
+            data = b"\n".join(output)
         output.clear()
         self.output_size = 0
         return data

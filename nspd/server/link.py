@@ -77,13 +77,11 @@ class Link:
 
     def _turn(self) -> None:
         """Carry out what was received, as much as fits one turn, and send the replies."""
-        connection = self.connection
-        more = connection.turn()
+        more = self.connection.turn()
         self.flush()
         if more and not self.closed and not self._turn_due:
             self._turn_due = True
             self._server.poller.call_soon(self._next_turn)
-        self._watch()
 
     def _next_turn(self) -> None:
         self._turn_due = False
@@ -111,6 +109,21 @@ class Link:
     def flush(self) -> None:
         """Send what there is, as far as the socket takes it."""
         connection = self.connection
+        if self._is_plain:
+            # Nearly always: one send takes it all, and nothing else changes.
+            output = connection.take_output()
+            if not output:
+                return
+            try:
+                sent = self._socket.send(output)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self.close()
+                return
+            if sent == len(output):
+                return
+            self._unsent = memoryview(output)[sent:]
         before = self.unsent
         while True:
             if not self._unsent:
@@ -127,6 +140,17 @@ class Link:
                 return
             self._unsent = self._unsent[sent:]
         self._sent(before)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it just reads and writes: nothing unsent, held back or ending."""
+        connection = self.connection
+        return (
+            self._events == READ
+            and self._patience is None
+            and not (connection.backlog or connection.corked or connection.closing)
+            and not self._server.router.draining
+        )
 
     def _sent(self, before: int) -> None:
         unsent = self.unsent

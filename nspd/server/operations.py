@@ -23,7 +23,6 @@ from nspd.wire.events import Request
 from nspd.wire.results import (
     BeginResult,
     EndResult,
-    LookupResult,
     ProviderEntry,
     ProvidersResult,
     StartupResult,
@@ -176,26 +175,28 @@ def _ended(id: Id, ending: Ending) -> bytes:
     return encode.result(id, EndResult(cancelled=ending.cancelled, work=ending.work))
 
 
-class _WholeLookup:
+class _WholeLookup(Collector):
     """One `nspd.Lookup` under way."""
 
-    __slots__ = ("_connection", "_id", "_lookup", "_sink", "reply")
+    __slots__ = ("_connection", "_id", "_sink", "reply")
 
-    def __init__(self, connection: Connection, id: Id, sink: Sink, lookup: Lookup) -> None:
+    def __init__(
+        self, connection: Connection, id: Id, sink: Sink, lookup: Lookup, limit: int | None
+    ) -> None:
+        super().__init__(lookup, limit)
         self._connection = connection
         self._id = id
         self._sink = sink
-        self._lookup = lookup
         self.reply: bytes | None = None
 
-    def done(
-        self, records: list[QuerySet], verdicts: list[Verdict], failure: Failure | None
-    ) -> None:
+    def prepare(self, record: QuerySet) -> bytes:
+        return _encode(record)
+
+    def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
         if failure is not None:
             line = reply_to(self._id, failure)
         else:
-            result = LookupResult(results=tuple(records), verdicts=tuple(verdicts))
-            line = encode.result(self._id, result)
+            line = encode.lookup_result(self._id, self.prepared, verdicts)
         if self._id in self._connection.waiting:
             self._connection.settle(self._id, self._sink, line)
         else:
@@ -203,14 +204,15 @@ class _WholeLookup:
 
     def withdraw(self) -> None:
         """Answer 10111: ending the lookup does it, for the collector waits on it."""
-        if not self._lookup.ended and self._lookup.life.alive:
-            self._lookup.end()
+        if not self.collects.ended and self.collects.life.alive:
+            self.collects.end()
         # else it is being swept, and is answered when its turn comes
 
 
 def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None:
     """nspd.Lookup."""
-    if request.id is None:
+    id = request.id
+    if id is None:
         return None
     if sink is not connection:
         _check_batch(sink)
@@ -219,29 +221,17 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     if not connection.peer.may_lookup:
         raise errors.AccessDenied("this user may not look names up here (access.lookup)")
     begun = session.router.begin(
-        session,
-        p.restrictions,
-        p.control_flags,
-        p.provider_id,
-        p.policy,
-        False,
-        p.timeout,
-        True,
+        session, p.restrictions, p.control_flags, p.provider_id, p.policy, False, p.timeout, True
     )
-    call = _WholeLookup(connection, request.id, sink, begun)
-    collector = Collector(begun, p.limit, _size, call.done)
-    collector.run()
+    call = _WholeLookup(connection, id, sink, begun, p.limit)
+    call.run()
     if call.reply is None:
         try:
-            connection.wait(request.id, call)
+            connection.wait(id, call)
         except errors.WSAError:
             begun.end()
             raise
     return call.reply
-
-
-def _size(record: QuerySet) -> int:
-    return len(_encode(record))
 
 
 def cancel_request(connection: Connection, request: Request, sink: Sink) -> bytes | None:

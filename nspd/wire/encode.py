@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nspd.model.errors import error_name
+from nspd.model.verdict import Verdict
 from nspd.wire.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -42,6 +43,14 @@ def result(id: Id, value: Any) -> bytes:
     if type(id) is int:
         return b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (id, _encode(value))
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode(id), _encode(value))
+
+
+def lookup_result(id: Id, records: Iterable[bytes], verdicts: Iterable[Verdict]) -> bytes:
+    """The reply to an `nspd.Lookup` (`LookupResult`), from records that are encoded already."""
+    value = b'{"results":[%b],"verdicts":%b}' % (b",".join(records), _encode(verdicts))
+    if type(id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"result":%b}' % (id, value)
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode(id), value)
 
 
 def error(id: Id, code: int, detail: str = "", data: Mapping[str, Any] | None = None) -> bytes:
