@@ -73,11 +73,6 @@ def _suffix(text: str) -> str:
 
 def route(entries: Sequence[Entry], name: str | None) -> list[Entry]:
     """The providers to ask for a name: those that claim its suffix, else those that claim none."""
-    for entry in entries:
-        if entry.domains:
-            break
-    else:
-        return list(entries)
     folded = _suffix(name or "")
     claimants = [entry for entry in entries if entry.claims(folded)]
     return claimants or [entry for entry in entries if not entry.domains]
@@ -91,7 +86,7 @@ class Catalog:
         self._by_id = {entry.provider_id: entry for entry in self._entries}
         if len(self._by_id) != len(self._entries):
             raise ValueError("two providers have the same GUID")
-        self._by_namespace: dict[int, list[Entry]] = {}
+        self._by_namespace: dict[int, tuple[list[Entry], bool]] = {}
         self._watchers: dict[int, Callable[[], None]] = {}
         self._tickets = 0
 
@@ -124,25 +119,30 @@ class Catalog:
             entry = self._by_id.get(provider_id.lower())
             chosen = [entry] if entry is not None and entry.active else []
         else:
-            chosen = route(self._serving(namespace), name)
+            serving, claims = self._serving(namespace)
+            chosen = route(serving, name) if claims else serving
         if not chosen:
             where = f"GUID {provider_id}" if provider_id is not None else f"namespace {namespace}"
             raise ServiceNotFound(f"no active provider for {where}")
         return chosen
 
-    def _serving(self, namespace: int) -> list[Entry]:
-        """The active providers of a namespace; worked out once for each state of the catalog."""
-        serving = self._by_namespace.get(namespace)
-        if serving is None:
+    def _serving(self, namespace: int) -> tuple[list[Entry], bool]:
+        """The active providers of a namespace, and whether any of them claims suffixes.
+
+        Worked out once for each state of the catalog.
+        """
+        known = self._by_namespace.get(namespace)
+        if known is None:
             serving = [
                 entry
                 for entry in self._entries
                 if entry.active
                 and (entry.namespace == namespace or (namespace == 0 and entry.provider.in_all))
             ]
+            known = serving, any(entry.domains for entry in serving)
             if serving:
-                self._by_namespace[namespace] = serving
-        return serving
+                self._by_namespace[namespace] = known
+        return known
 
     def enable(self, entry: Entry, active: bool) -> bool:
         """Switch a provider on or off; whether that changed anything."""

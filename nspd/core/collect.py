@@ -24,13 +24,14 @@ class Collector(Waiter):
     length is what counts in bytes, and take the result (`done`).
     """
 
-    __slots__ = ("_bytes", "_limit", "collects", "prepared")
+    __slots__ = ("_bytes", "_entered", "_limit", "collects", "prepared")
 
     def __init__(self, lookup: Lookup, limit: int | None) -> None:
         super().__init__()
         self.collects = lookup
         self._limit = limit
         self._bytes = 0
+        self._entered = False
         self.prepared: list[bytes] = []
 
     def prepare(self, record: QuerySet) -> bytes:
@@ -47,6 +48,9 @@ class Collector(Waiter):
         while True:
             outcome = lookup.take()
             if outcome is None:
+                if not self._entered:
+                    self._entered = True
+                    lookup.enter(lookup.session.oneshots)
                 lookup.wait(self)
                 return
             if not self._accept(outcome):
@@ -78,7 +82,8 @@ class Collector(Waiter):
         lookup = self.collects
         verdicts = lookup.verdicts()
         if not lookup.ended and lookup.life.alive:
-            lookup.session.forget(lookup)
+            if self._entered:
+                lookup.session.forget(lookup)
             lookup.close()
         lookup.session.user.discharge(self._bytes)
         self.done(verdicts, failure)

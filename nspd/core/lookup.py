@@ -16,10 +16,11 @@ from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
 from nspd.core.part import Part
 from nspd.core.waiting import Waiter, WaitQueue
 from nspd.model import errors
-from nspd.model.flags import LookupFlags, fields_of_begin, fields_of_call
+from nspd.model.flags import FIELD_BITS, LookupFlags, fields_of_call
 from nspd.model.native import native_size
 from nspd.model.queryset import (
     QuerySet,
+    carries_all,
     is_service_query,
     narrow,
     reserve_service,
@@ -51,6 +52,7 @@ class Lookup:
         "_next_in_order",
         "_returned",
         "_turn",
+        "_whole_records",
         "begun",
         "budget",
         "charged",
@@ -80,10 +82,11 @@ class Lookup:
         self.first_wins = False
         """Policy "first": the next provider is asked only when the one before has no answer."""
         self._next_in_order = 0
-        self._fields = fields_of_begin(query.control_flags)
+        self._fields = query.control_flags & FIELD_BITS
+        self._whole_records = carries_all(self._fields)
         self.waiting = WaitQueue()
         self._misfit: QuerySet | None = None  # the record that did not fit its caller's buffer
-        self._returned: list[QuerySet] = []  # handed over, but the caller was already gone
+        self._returned: list[QuerySet] | None = None  # handed over, but the caller had just gone
         self.last_whole: QuerySet | None = None
         """The record taken last as its provider gave it, if the call narrowed it."""
         self._final: Failure | None = None
@@ -93,10 +96,20 @@ class Lookup:
         """Whether the end of a watch's existing set has been told."""
         self.out_of_time = False
         self.budget: Timer | None = None
-        self.charged = weight(query.restrictions)
+        self.charged = 0
+        """Bytes that its user is charged for, beside what is ready."""
         self.ended = False
         self.delivered = 0
         """Records handed over."""
+
+    def enter(self, table: dict[int, Lookup]) -> None:
+        """Take a place in the limits, and in its session's table, until `end`."""
+        user = self.session.user
+        self.router.lookups += 1
+        user.lookups += 1
+        self.charged = weight(self.query.restrictions)
+        user.bytes += self.charged
+        table[self.handle] = self
 
     # NextEx
 
@@ -179,7 +192,9 @@ class Lookup:
                 record = self._take_record()
             if record is None:
                 return self._end_if_over()
-        shaped = narrow(record, fields_of_call(self._fields, control_flags))
+        shaped = record
+        if control_flags or not self._whole_records:
+            shaped = narrow(record, fields_of_call(self._fields, control_flags))
         if control_flags & _RES_SERVICE and is_service_query(self.query.restrictions):
             shaped = reserve_service(shaped)
         if buffer_length is not None:
@@ -199,7 +214,7 @@ class Lookup:
     def give_back(self, outcome: Outcome, whole: QuerySet | None) -> None:
         """A record was handed to a caller who had just gone: it is the next call's (C7)."""
         if isinstance(outcome, QuerySet) and not self.ended:
-            self._returned.append(whole or outcome)
+            self._returned = [*(self._returned or ()), whole or outcome]
             self.pump()
 
     def _take_record(self) -> QuerySet | None:
@@ -258,7 +273,7 @@ class Lookup:
     @property
     def ready(self) -> int:
         """Records known to be ready; more may be at hand."""
-        kept = len(self._returned) + (self._misfit is not None)
+        kept = len(self._returned or ()) + (self._misfit is not None)
         return kept + sum(part.unread for part in self.parts)
 
     @property
@@ -359,7 +374,8 @@ class Lookup:
         for part in self.parts:
             part.close(ending)
         self._misfit = None
-        self.session.user.discharge(self.charged)
+        if self.charged:
+            self.session.user.discharge(self.charged)
         if self.router.observer is not None:
             self.router.observer.lookup_ended(self)
 

@@ -29,6 +29,7 @@ class Part:
 
     __slots__ = (
         "_asked",
+        "_at_hand",
         "_ended",
         "_given",
         "_source",
@@ -49,6 +50,7 @@ class Part:
         self.run: Run | None = None
         """The run that it reads; kept after the end for as long as that still runs."""
         self.cursor = 0
+        self._at_hand: tuple[QuerySet, ...] = ()  # all of the answer, if it is there as a whole
         self._source: Iterator[QuerySet] | None = None
         self._given: int | None = 0  # None while the run counts
         self._asked: float | None = None
@@ -64,9 +66,15 @@ class Part:
 
     def answer(self, answer: Answer) -> None:
         """The records are at hand."""
-        self._asked = self.lookup.router.clock.now()
+        self._asked = self.lookup.begun
         self.known = answer.known
-        self._source = iter(answer.records)
+        records = answer.records
+        if type(records) is tuple:
+            self._at_hand = records
+            if not records:
+                self.finish("empty")
+        else:
+            self._source = iter(records)
 
     def read(self, run: Run) -> None:
         """The records come from a run."""
@@ -112,6 +120,14 @@ class Part:
 
     def take(self) -> QuerySet | None:
         """The next record, if one is ready."""
+        at_hand = self._at_hand
+        if at_hand:
+            taken = self.cursor
+            self.cursor = self._given = taken + 1
+            if taken + 1 == len(at_hand):
+                self._at_hand = ()
+                self.finish("answered")
+            return at_hand[taken]
         source = self._source
         if source is not None:
             return self._pull(source)
@@ -146,6 +162,8 @@ class Part:
 
     def peek(self) -> bool:
         """Whether there is a first record at hand; the record stays."""
+        if self._at_hand:
+            return True
         source = self._source
         if source is None:
             return False
@@ -198,7 +216,7 @@ class Part:
 
     def out_of_time(self, setting: str) -> None:
         """Stop the work; what is ready is still delivered."""
-        if self.outcome is None and self._source is None:
+        if self.outcome is None and self._source is None and not self._at_hand:
             self._leave(keep=True)
             self.finish("timed_out", errors.WSAETIMEDOUT, setting)
 
@@ -206,6 +224,7 @@ class Part:
         """Stop the work and forget what was not delivered: the provider was switched off."""
         if self.outcome is None:
             self._source = None
+            self._at_hand = ()
             self._leave(keep=False)
             self.finish("cancelled")
 
@@ -219,9 +238,12 @@ class Part:
             self.budget.cancel()
             self.budget = None
         self._source = None
-        self._leave(keep=False)
+        self._at_hand = ()
         run = self.run
-        if run is not None and ending is not None and run.working and not run.readers:
+        if run is None:
+            return
+        self._leave(keep=False)
+        if ending is not None and run.working and not run.readers:
             ending.owe(run)
         self.run = None
 

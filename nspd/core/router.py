@@ -183,23 +183,25 @@ class Router:
             policy: "all" providers at once, or the "first" that has an answer.
             watch: deliver changes after the existing set.
             timeout: seconds for the whole lookup; None: no bound.
-            oneshot: the lookup of one `nspd.Lookup`: it gets no handle.
+            oneshot: the lookup of one `nspd.Lookup`: it gets no handle, and whoever
+                begins it has it `enter` the session's table if it has to wait.
 
         Raises:
             WSAError: nothing was begun.
         """
         if self.draining:
             raise errors.NotReady("the daemon is going away")
-        _check_sizes(restrictions)
+        if (member := oversized_member(restrictions)) is not None:
+            raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
         if control_flags & _BOTH_CONTAINER_FLAGS == _BOTH_CONTAINER_FLAGS:
             raise errors.InvalidArgument("LUP_CONTAINERS and LUP_NOCONTAINERS exclude each other")
         first_wins = policy == "first"
         if first_wins and watch:
             raise errors.InvalidArgument('policy "first" cannot watch')
+        if restrictions.provider_id is not None:
+            provider_id = _one_provider(provider_id, restrictions)
         entries = self.catalog.choose(
-            _one_provider(provider_id, restrictions),
-            restrictions.namespace or Namespace.ALL,
-            restrictions.service_instance_name,
+            provider_id, restrictions.namespace or 0, restrictions.service_instance_name
         )
         if watch and not any(entry.provider.watches for entry in entries):
             raise errors.NotSupported("no provider here reports changes")
@@ -231,10 +233,8 @@ class Router:
         lookup.begin()
         self._next_handle += 1
         self.begun += 1
-        self.lookups += 1
-        user.lookups += 1
-        user.bytes += lookup.charged
-        (session.oneshots if oneshot else session.lookups)[handle] = lookup
+        if not oneshot:
+            lookup.enter(session.lookups)
         if timeout is not None:
             if timeout <= 0:
                 lookup.stop_asking()
@@ -378,7 +378,8 @@ class Router:
             raise errors.NotSupported(f"there is no operation {operation}")
         if control_flags & ~SERVICE_MULTIPLE:
             raise errors.InvalidArgument(f"unknown flags {control_flags & ~SERVICE_MULTIPLE:#x}")
-        _check_sizes(registration)
+        if (member := oversized_member(registration)) is not None:
+            raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
         if not registration.service_instance_name:
             raise errors.InvalidArgument("a registration needs a service_instance_name")
         entries = self.catalog.choose(
@@ -440,12 +441,6 @@ class Router:
         """Have every provider forget what it has cached."""
         for entry in self.catalog:
             self.call_provider(entry, entry.provider.flush)
-
-
-def _check_sizes(query_set: QuerySet) -> None:
-    member = oversized_member(query_set)
-    if member is not None:
-        raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
 
 
 def _one_provider(provider_id: str | None, query_set: QuerySet) -> str | None:

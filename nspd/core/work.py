@@ -103,6 +103,13 @@ def threadsafe_caller() -> Callable[[Callable[[], object]], None]:
     return call_soon
 
 
+async def sleep_forever() -> None:
+    """Wait until cancelled; leaner than anyio's own, for there may be 100,000 at it."""
+    if sniffio.current_async_library() == "trio":
+        await trio.sleep_forever()
+    await asyncio.get_running_loop().create_future()
+
+
 def time_source() -> Callable[[], float]:
     """The running event loop's clock as a plain function: anyio's own asks for the loop first."""
     if sniffio.current_async_library() == "trio":

@@ -143,7 +143,7 @@ _sized_members = attrgetter(*SIZE_LIMITS)
 
 def oversized_member(query_set: QuerySet) -> str | None:
     """The first member of a request that is past its size limit, if any."""
-    for value, limit in zip(_sized_members(query_set), _SIZE_LIMITS, strict=True):
+    for value, limit in zip(_sized_members(query_set), _SIZE_LIMITS, strict=False):
         if value is not None and len(value) > limit:
             break
     else:
@@ -170,12 +170,17 @@ _FIELDS = (
 )
 
 
+def carries_all(fields: int) -> bool:
+    """Whether the field bits drop nothing."""
+    return fields & _ALL_FIELDS == _ALL_FIELDS
+
+
 def narrow(record: QuerySet, fields: int) -> QuerySet:
     """The record with only the members that the field bits ask for.
 
     ``namespace``, ``provider_id``, ``context`` and ``output_flags`` always stay.
     """
-    if fields & _ALL_FIELDS == _ALL_FIELDS:
+    if carries_all(fields):
         return record
     dropped = {member: None for bit, member in _FIELDS if not fields & bit}
     return msgspec.structs.replace(record, **dropped)

@@ -41,8 +41,9 @@ def conclude(verdicts: Sequence[Verdict], *, known: bool, out_of_time: bool) -> 
         known: whether any provider knows the name.
         out_of_time: whether the budget of the whole lookup ran out.
     """
-    if any(verdict.records for verdict in verdicts):
-        return errors.WSA_E_NO_MORE
+    for verdict in verdicts:
+        if verdict.records:
+            return errors.WSA_E_NO_MORE
     if known:
         return errors.WSANO_DATA
     if out_of_time:

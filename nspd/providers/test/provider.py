@@ -14,6 +14,7 @@ import msgspec
 import sniffio
 
 from nspd.core.provider import Answer, Host, Provider, Query, Results
+from nspd.core.work import sleep_forever
 from nspd.model.errors import error_for
 from nspd.model.flags import LookupFlags, ResultFlags
 from nspd.model.namespaces import Namespace
@@ -101,7 +102,7 @@ class TestProvider(Provider):
         if query.watch:
             results.synced()
         if script.hang:
-            await anyio.sleep_forever()
+            await sleep_forever()
         if script.fail is not None:
             raise error_for(script.fail, "the script says to fail")
         if script.crash:
@@ -111,12 +112,12 @@ class TestProvider(Provider):
         if query.watch:
             await self._change(script, name, results)
 
-    async def _wait_for(self, script: Script, number: int, chance: random.Random) -> None:
+    async def _wait_for(self, script: Script, number: int, chance: random.Random | None) -> None:
         if number == 1 and script.first_delay:
             await anyio.sleep(script.first_delay)
         if script.gate is not None:
             await self._gates[script.gate].take()
-        pause = script.delay + (chance.uniform(0, script.jitter) if script.jitter else 0)
+        pause = script.delay + (chance.uniform(0, script.jitter) if chance is not None else 0)
         if pause:
             await anyio.sleep(pause)
         if script.thread:
@@ -134,7 +135,7 @@ class TestProvider(Provider):
 
     async def _change(self, script: Script, name: str, results: Results) -> None:
         if script.watch_every is None or script.records == 0:
-            await anyio.sleep_forever()
+            await sleep_forever()
             return
         for change in count():
             await anyio.sleep(script.watch_every)
