@@ -95,7 +95,7 @@ class TestProvider(Provider):
     async def _perform(self, script: Script, query: Query, results: Results) -> None:
         results.known()
         name = query.restrictions.service_instance_name or _NAME
-        chance = random.Random(script.seed)
+        chance = random.Random(script.seed) if script.jitter else None
         for number in range(1, script.records + 1):
             await self._wait_for(script, number, chance)
             await results.send(await self._built(script, name, number))
