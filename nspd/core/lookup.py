@@ -61,6 +61,7 @@ class Lookup:
         "first_wins",
         "handle",
         "last_whole",
+        "left_behind",
         "life",
         "out_of_time",
         "parts",
@@ -95,6 +96,8 @@ class Lookup:
         self.set_over = not query.watch
         """Whether the end of a watch's existing set has been told."""
         self.out_of_time = False
+        self.left_behind = False
+        """Records of shared work are gone that it had not read."""
         self.budget: Timer | None = None
         self.charged = 0
         """Bytes that its user is charged for, beside what is ready."""
@@ -139,6 +142,11 @@ class Lookup:
             waiter.timer = self.router.clock.call_later(timeout, waiter.time_out)
         if not self.life.open:
             self.life.stalled.add(self)
+        elif self.session.user.starved:
+            # What a call waits for is not held ready, so no limit on bytes stops it.
+            for part in self.parts:
+                if part.run is not None:
+                    part.run.make_room()
 
     async def next(
         self,
@@ -240,11 +248,13 @@ class Lookup:
                 break
         else:
             verdicts = self.verdicts()
-            code = conclude(
-                verdicts,
-                known=any(part.known for part in self.parts),
-                out_of_time=self.out_of_time,
-            )
+            code = errors.WSAENOBUFS
+            if not self.left_behind:
+                code = conclude(
+                    verdicts,
+                    known=any(part.known for part in self.parts),
+                    out_of_time=self.out_of_time,
+                )
             self._final = Failure(
                 code, _SENTENCES.get(code, "the lookup failed"), {"verdicts": verdicts}
             )
@@ -381,6 +391,7 @@ class Lookup:
 
 
 _SENTENCES = {
+    errors.WSAENOBUFS: "the lookup fell behind the others that share its work",
     errors.WSA_E_NO_MORE: "every record has been delivered",
     errors.WSANO_DATA: "the name is known, but has nothing of the kind asked for",
     errors.WSAETIMEDOUT: "the time allowed for the lookup ran out",

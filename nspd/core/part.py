@@ -139,6 +139,7 @@ class Part:
         try:
             record = run.read(self.cursor)
         except IndexError:
+            self.lookup.left_behind = True
             self._leave(keep=False)
             self.finish("failed", errors.WSAENOBUFS)
             return None

@@ -28,7 +28,13 @@ from nspd.core.session import Session
 from nspd.core.setting import Setting
 from nspd.core.sweeper import Sweeper
 from nspd.core.users import Peer, User
-from nspd.core.work import WorkGroup, open_work_group, threadsafe_caller, time_source
+from nspd.core.work import (
+    WorkGroup,
+    give_way_if_cancelled,
+    open_work_group,
+    threadsafe_caller,
+    time_source,
+)
 from nspd.core.workers import Workers
 from nspd.model import errors
 from nspd.model.flags import (
@@ -40,8 +46,8 @@ from nspd.model.flags import (
     scope_of,
 )
 from nspd.model.namespaces import Namespace
-from nspd.model.queryset import QuerySet, oversized_member
-from nspd.model.verdict import provider_code
+from nspd.model.queryset import QuerySet, carries_all, narrow, oversized_member
+from nspd.model.verdict import Verdict, provider_code
 
 _T = TypeVar("_T")
 
@@ -70,6 +76,8 @@ class Observer(Protocol):
 
 _BOTH_CONTAINER_FLAGS = int(LookupFlags.CONTAINERS | LookupFlags.NOCONTAINERS)
 _EMPTY = QuerySet()
+_FEW = 64
+"""Records that `Router.answer_at_hand` gives out in one step."""
 
 
 class Router:
@@ -127,10 +135,11 @@ class Router:
         """A session has let go of everything (called by it)."""
         self.sessions.discard(session)
         session.user.sessions -= 1
-        self._forget_if_gone(session.user)
+        self.forget_if_gone(session.user)
 
-    def _forget_if_gone(self, user: User) -> None:
-        if user.sessions == 0 and user.detached == 0:
+    def forget_if_gone(self, user: User) -> None:
+        """Close the account of a user who has no session any more and no work that runs."""
+        if user.sessions == 0 and user.runs == 0:
             self.users.pop(user.uid, None)
 
     def new_session_number(self) -> int:
@@ -189,42 +198,14 @@ class Router:
         Raises:
             WSAError: nothing was begun.
         """
-        if self.draining:
-            raise errors.NotReady("the daemon is going away")
-        if (member := oversized_member(restrictions)) is not None:
-            raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
-        if control_flags & _BOTH_CONTAINER_FLAGS == _BOTH_CONTAINER_FLAGS:
-            raise errors.InvalidArgument("LUP_CONTAINERS and LUP_NOCONTAINERS exclude each other")
-        first_wins = policy == "first"
-        if first_wins and watch:
-            raise errors.InvalidArgument('policy "first" cannot watch')
-        if restrictions.provider_id is not None:
-            provider_id = _one_provider(provider_id, restrictions)
-        entries = self.catalog.choose(
-            provider_id, restrictions.namespace or 0, restrictions.service_instance_name
+        entries, query = self._admit(
+            session, restrictions, control_flags, provider_id, policy, watch
         )
-        if watch and not any(entry.provider.watches for entry in entries):
-            raise errors.NotSupported("no provider here reports changes")
-        user = session.user
-        if not session.peer.administrator:
-            if user.lookups >= self.limits.lookups_per_user:
-                raise errors.NotEnoughMemory("limits.lookups_per_user is reached")
-            if user.bytes >= user.byte_limit:
-                raise errors.NotEnoughMemory("limits.bytes_per_user is reached")
-        if self.lookups >= self.limits.lookups:
-            raise errors.NotEnoughMemory("limits.lookups is reached")
         if session.cancel_on_begin and not oneshot:
             self._cancel_waiting(session)
-
         handle = self._next_handle
-        query = Query(
-            restrictions=_as_query(restrictions),
-            control_flags=scope_of(control_flags) | fields_of_begin(control_flags),
-            watch=watch,
-            uid=user.uid,
-        )
         lookup = Lookup(self, session, handle, query)
-        lookup.first_wins = first_wins
+        lookup.first_wins = policy == "first"
         lookup.parts = tuple([Part(lookup, entry) for entry in entries])
         if watch:
             for part in lookup.parts:
@@ -243,6 +224,98 @@ class Router:
         if self.observer is not None:
             self.observer.lookup_begun(lookup)
         return lookup
+
+    def _admit(
+        self,
+        session: Session,
+        restrictions: QuerySet,
+        control_flags: int,
+        provider_id: str | None,
+        policy: str,
+        watch: bool,
+    ) -> tuple[list[Entry], Query]:
+        """Check the arguments and limits of a lookup: whom to ask, and what.
+
+        Raises:
+            WSAError: it is refused.
+        """
+        if self.draining:
+            raise errors.NotReady("the daemon is going away")
+        if (member := oversized_member(restrictions)) is not None:
+            raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
+        if control_flags & _BOTH_CONTAINER_FLAGS == _BOTH_CONTAINER_FLAGS:
+            raise errors.InvalidArgument("LUP_CONTAINERS and LUP_NOCONTAINERS exclude each other")
+        if watch and policy == "first":
+            raise errors.InvalidArgument('policy "first" cannot watch')
+        if restrictions.provider_id is not None:
+            provider_id = _one_provider(provider_id, restrictions)
+        entries = self.catalog.choose(
+            provider_id, restrictions.namespace or 0, restrictions.service_instance_name
+        )
+        if watch and not any(entry.provider.watches for entry in entries):
+            raise errors.NotSupported("no provider here reports changes")
+        user = session.user
+        if not session.peer.administrator:
+            if user.lookups >= self.limits.lookups_per_user:
+                raise errors.NotEnoughMemory("limits.lookups_per_user is reached")
+            if user.bytes >= user.byte_limit:
+                raise errors.NotEnoughMemory("limits.bytes_per_user is reached")
+        if self.lookups >= self.limits.lookups:
+            raise errors.NotEnoughMemory("limits.lookups is reached")
+        query = Query(
+            restrictions=_as_query(restrictions),
+            control_flags=scope_of(control_flags) | fields_of_begin(control_flags),
+            watch=watch,
+            uid=user.uid,
+        )
+        return entries, query
+
+    def answer_at_hand(
+        self,
+        session: Session,
+        restrictions: QuerySet,
+        control_flags: int,
+        provider_id: str | None,
+        policy: str,
+    ) -> tuple[list[QuerySet], list[Verdict]] | None:
+        """A whole lookup in one step, if its one provider has all of the answer at hand.
+
+        That is what most lookups are, and they need neither a `Lookup` nor its
+        parts. None: it has to be begun, with the same arguments.
+
+        Raises:
+            WSAError: as `begin`.
+        """
+        entries, query = self._admit(
+            session, restrictions, control_flags, provider_id, policy, False
+        )
+        if len(entries) != 1 or self.observer is not None:
+            return None
+        entry = entries[0]
+        asked = self.clock.now()
+        answer, failure = self.call_provider(entry, entry.provider.answer, query)
+        if failure is not None or answer is None:
+            return None
+        records = answer.records
+        if type(records) is not tuple or not 0 < len(records) <= _FEW:
+            return None
+        elapsed = self.clock.now() - asked
+        entry.note("answered", len(records), elapsed)
+        self.begun += 1
+        verdict = Verdict(
+            provider_id=entry.provider_id,
+            namespace=entry.namespace,
+            identifier=entry.identifier,
+            outcome="answered",
+            error=None,
+            setting=None,
+            records=len(records),
+            elapsed=elapsed,
+        )
+        fields = query.control_flags & FIELD_BITS
+        if carries_all(fields):
+            return list(records), [verdict]
+        return [narrow(record, fields) for record in records], [verdict]
 
     def _cancel_waiting(self, session: Session) -> None:
         for lookup in [lk for lk in session.lookups.values() if lk.waiting.first is not None]:
@@ -332,7 +405,6 @@ class Router:
             self.detached.pop(run, None)
             if self.observer is not None:
                 self.observer.work_returned(run)
-            self._forget_if_gone(run.owner)
 
     def call_provider(
         self, entry: Entry, function: Callable[..., _T], *args: Any
@@ -472,7 +544,9 @@ class _Services:
         self._workers = workers
 
     async def run_blocking(self, function: Callable[..., _T], *args: Any) -> _T:
-        return await self._workers.run(function, *args)
+        result = await self._workers.run(function, *args)
+        await give_way_if_cancelled()
+        return result
 
 
 DEFAULT_WORKERS = 40

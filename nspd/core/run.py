@@ -39,6 +39,9 @@ KEPT_RECORDS = 1024
 KEPT_BYTES = 1024 * 1024
 """What a shared run keeps for those who join late, in records and in bytes."""
 
+_PRESS_EVERY = 1.0
+"""Seconds after which detached work is cancelled once more."""
+
 _CHECKPOINT_EVERY = 64
 """Records after which a provider that never had to wait gives others their turn."""
 
@@ -128,6 +131,7 @@ class Run:
     def start(self) -> None:
         """Start the provider's coroutine; its first step comes after the current one."""
         self.entry.running += 1
+        self.owner.runs += 1
         self.started = self._router.clock.now()
         self._work = self._router.work.start(self._body, self._over)
 
@@ -168,8 +172,8 @@ class Run:
             self.readers.pop(part, None)
         if not self.readers:
             self._stop()
-        elif self._room is not None:
-            self._room.set()
+        else:
+            self.make_room()
 
     def _stop(self) -> None:
         self._router.unshare(self)
@@ -177,6 +181,7 @@ class Run:
         self._weights.clear()
         self._discharge(self._held)
         self._held = 0
+        self.owner.starved.discard(self)
         if self.ended is not None:
             return
         self._work.cancel()
@@ -191,10 +196,15 @@ class Run:
         self._grace = None
         self.detached = True
         self._work.calm()
+        self._grace = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
         self._router.count_detached(self, 1)
         endings, self.endings = self.endings, []
         for ending in endings:
             ending.run_detached()
+
+    def _press_again(self) -> None:
+        self._grace = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
+        self._work.press()
 
     async def _body(self) -> None:
         await self.entry.provider.lookup(self.query, self)
@@ -202,6 +212,8 @@ class Run:
     def _over(self, error: BaseException | None) -> None:
         """The coroutine has ended: the last thing that its task does."""
         self.entry.running -= 1
+        self.owner.runs -= 1
+        self.owner.starved.discard(self)
         if self.ended is None:
             self.ended = self._router.clock.now()
         if self._grace is not None:
@@ -212,6 +224,7 @@ class Run:
         if error is not None and not self._work.cancel_called:
             self.failure = self._failure(error)
         self._router.unshare(self)
+        self._router.forget_if_gone(self.owner)
         endings, self.endings = self.endings, []
         for ending in endings:
             ending.run_over()
@@ -243,7 +256,7 @@ class Run:
         if self.key is None:
             self._drop(1)
         if self._room is not None:
-            self._room.set()
+            self.make_room()
         return record
 
     def rest(self, cursor: int) -> list[QuerySet]:
@@ -291,16 +304,15 @@ class Run:
 
     def make_room(self) -> None:
         """Let the provider look again whether it may go on."""
-        if self._room is not None:
-            self._room.set()
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
 
     async def _wait_for_room(self) -> None:
-        self._room = anyio.Event()
-        try:
-            await self._room.wait()
-        finally:
-            self._room = None
-            self.owner.starved.discard(self)
+        # Several tasks of one provider may wait here: they share the event.
+        if self._room is None:
+            self._room = anyio.Event()
+        await self._room.wait()
 
     def _has_room(self) -> bool:
         """Whether the fastest reader wants more, and the owner may hold more."""

@@ -15,7 +15,16 @@ class User:
     so they cannot drift.
     """
 
-    __slots__ = ("byte_limit", "bytes", "detached", "lookups", "sessions", "starved", "uid")
+    __slots__ = (
+        "byte_limit",
+        "bytes",
+        "detached",
+        "lookups",
+        "runs",
+        "sessions",
+        "starved",
+        "uid",
+    )
 
     def __init__(self, uid: int, byte_limit: int) -> None:
         self.uid = uid
@@ -25,6 +34,8 @@ class User:
         self.lookups = 0
         self.bytes = 0
         """Bytes of restrictions, ready records and unsent replies."""
+        self.runs = 0
+        """Work begun for him that has not ended, detached or not."""
         self.detached = 0
         """Work that was cancelled and still runs after ``end_grace``."""
         self.starved: set[Run] = set()
@@ -34,7 +45,8 @@ class User:
         """Give bytes back, and let work go on that waited for them."""
         self.bytes -= size
         if self.starved and self.bytes < self.byte_limit:
-            for run in list(self.starved):
+            starved, self.starved = self.starved, set()
+            for run in starved:
                 run.make_room()
 
 

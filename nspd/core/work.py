@@ -16,16 +16,26 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import NoReturn
 
 import anyio
 import sniffio
 import trio
+
+
+_current: contextvars.ContextVar[Work] = contextvars.ContextVar("nspd_work")
+
+
+async def give_way_if_cancelled() -> None:
+    """Let a cancellation that came during a call that nothing could interrupt take effect now."""
+    work = _current.get(None)
+    if work is not None and work.cancel_called:
+        await work.give_way()
 
 
 class Work(ABC):
@@ -65,11 +75,18 @@ class Work(ABC):
 
     @abstractmethod
     async def give_way(self) -> None:
-        """Raise the cancellation in the task itself, again if it swallowed it before."""
+        """Raise the cancellation in the task itself, again if it swallowed it before.
+
+        Within a shielded scope it returns: a clean-up must not be cut short.
+        """
 
     @abstractmethod
     def calm(self) -> None:
         """Stop pressing a task that swallows its cancellation, lest it eat a whole core."""
+
+    @abstractmethod
+    def press(self) -> None:
+        """Cancel a calmed task once more, in case it has come to a step that would give way."""
 
 
 class WorkGroup(ABC):
@@ -89,6 +106,13 @@ class WorkGroup(ABC):
 
 def _nobody(error: BaseException | None) -> None:
     """Whom to tell that the daemon is stopping: that is no lookup's outcome (C15)."""
+
+
+def _comes_of_cancelling(
+    group: BaseExceptionGroup[BaseException], cancelled: type[BaseException]
+) -> bool:
+    """Whether a task group's error holds nothing that must stop the process."""
+    return group.split((Exception, cancelled))[1] is None
 
 
 def threadsafe_caller() -> Callable[[Callable[[], object]], None]:
@@ -146,8 +170,9 @@ class _AsyncioWork(Work):
     def _deliver(self) -> None:
         self._scope.cancel()
 
-    async def give_way(self) -> NoReturn:
-        raise asyncio.CancelledError
+    async def give_way(self) -> None:
+        if anyio.current_effective_deadline() == -math.inf:
+            raise asyncio.CancelledError
 
     def calm(self) -> None:
         # anyio's scope cancels its task again at every turn of the loop, and has
@@ -157,8 +182,15 @@ class _AsyncioWork(Work):
         if again is not None:
             again.cancel()
 
+    def press(self) -> None:
+        deliver = getattr(self._scope, "_deliver_cancellation", None)
+        if deliver is not None and not self.finished:
+            deliver(self._scope)
+            self.calm()
+
     async def main(self) -> None:
         self.started = True
+        _current.set(self)
         error: BaseException | None = None
         try:
             if not self.cancel_called:
@@ -175,6 +207,13 @@ class _AsyncioWork(Work):
                 error = stopped
         except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
             error = failed
+        except BaseExceptionGroup as several:
+            if self._group.stopping:
+                self._done = _nobody
+                raise
+            if not _comes_of_cancelling(several, asyncio.CancelledError):
+                raise
+            error = several
         finally:
             self.finished = True
             self._group.running -= 1
@@ -240,8 +279,14 @@ class _TrioWork(Work):
     def calm(self) -> None:
         self._quiet.shield = True
 
+    def press(self) -> None:
+        # Unblocking happens within the assignment, if the task waits for something.
+        self._quiet.shield = False
+        self._quiet.shield = True
+
     async def main(self) -> None:
         self.started = True
+        _current.set(self)
         error: BaseException | None = None
         try:
             if not self.cancel_called:
@@ -249,12 +294,19 @@ class _TrioWork(Work):
                     await self._body()
                 self.cancelled_caught = self._scope.cancelled_caught
         except trio.Cancelled as stopped:
-            if trio.current_effective_deadline() == -float("inf"):
+            if trio.current_effective_deadline() == -math.inf:
                 self._done = _nobody
                 raise
             error = stopped
         except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
             error = failed
+        except BaseExceptionGroup as several:
+            if trio.current_effective_deadline() == -math.inf:
+                self._done = _nobody
+                raise
+            if not _comes_of_cancelling(several, trio.Cancelled):
+                raise
+            error = several
         finally:
             self.finished = True
             self._group.running -= 1

@@ -120,10 +120,18 @@ class Connection:
 
     # Input
 
-    def receive(self, data: bytes) -> None:
-        """Decode bytes from the client; `turn` carries them out."""
-        if not self.closing:
-            self.backlog.extend(self._receiver.feed(data))
+    def receive(self, data: bytes) -> bool:
+        """Decode bytes from the client and carry them out, as `turn` does."""
+        if self.closing:
+            return False
+        events = self._receiver.feed(data)
+        if len(events) == 1 and not self.backlog and not self.corked:
+            self._in_turn = True
+            self._carry_out(events[0])
+            self._in_turn = False
+            return False
+        self.backlog.extend(events)
+        return self.turn()
 
     def end_of_input(self) -> None:
         """The client will send nothing more, but still gets what it is owed."""

@@ -67,8 +67,7 @@ class Link:
             if not data:
                 self.close()
         elif data:
-            self.connection.receive(data)
-            self._turn()
+            self._after_turn(self.connection.receive(data))
         else:
             self._at_end = True
             self._watch()
@@ -77,7 +76,9 @@ class Link:
 
     def _turn(self) -> None:
         """Carry out what was received, as much as fits one turn, and send the replies."""
-        more = self.connection.turn()
+        self._after_turn(self.connection.turn())
+
+    def _after_turn(self, more: bool) -> None:
         self.flush()
         if more and not self.closed and not self._turn_due:
             self._turn_due = True

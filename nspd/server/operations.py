@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nspd.core.collect import Collector
+from nspd.core.collect import MOST_BYTES, Collector
 from nspd.core.ending import Ending
 from nspd.core.outcome import CANCELLED, INVALID_HANDLE, Failure, Outcome
 from nspd.core.session import PROTOCOL
@@ -220,6 +220,15 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     session = connection.session
     if not connection.peer.may_lookup:
         raise errors.AccessDenied("this user may not look names up here (access.lookup)")
+    at_hand = session.router.answer_at_hand(
+        session, p.restrictions, p.control_flags, p.provider_id, p.policy
+    )
+    if at_hand is not None:
+        records, verdicts = at_hand
+        if p.limit is None or len(records) <= p.limit:
+            line = encode.lookup_result(id, map(_encode, records), verdicts)
+            if len(line) <= MOST_BYTES:
+                return line
     begun = session.router.begin(
         session, p.restrictions, p.control_flags, p.provider_id, p.policy, False, p.timeout, True
     )

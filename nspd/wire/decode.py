@@ -36,6 +36,10 @@ class Receiver:
         """
         if self._finished:
             return []
+        if not self._lines.buffered and data.find(b"\n") == len(data) - 1 < self._max_message:
+            # Nearly always: one whole line. Its newline is white space to the decoder.
+            event = decode_line(data)
+            return [] if event is None else [event]
         events: list[Event] = []
         for line in self._lines.split(data):
             if line:

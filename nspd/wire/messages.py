@@ -26,7 +26,7 @@ MAX_BATCH = 1000
 MAX_ID = 128
 """Bytes that an id may have: of UTF-8 in a string, of decimal text in an integer."""
 
-_BLANK = b" \t\r"
+_BLANK = b" \t\r\n"
 _NO_PARAMS = Raw(b"{}")
 
 
@@ -84,7 +84,7 @@ def decode_line(line: bytes) -> Request | Invalid | Batch | None:
     Never raises: what cannot be carried out comes back as `Invalid`.
 
     Args:
-        line: without its newline.
+        line: with or without its newline.
     """
     if len(line) > _SAFE_LENGTH and _too_deep(line):
         return parse_error(f"Objects and arrays are nested more than {MAX_DEPTH} deep.")
