@@ -15,7 +15,7 @@ def socket_path(
     argument: str | os.PathLike[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> str:
-    """The path of the daemon's socket (protocol.md, section 1).
+    """The path of the daemon's socket ("The connection" in docs/protocol.md).
 
     The first that holds: the argument; ``NSPD_SOCKET``; the user's daemon
     (``$XDG_RUNTIME_DIR/nspd/nspd.sock``) if its socket exists; `SYSTEM_SOCKET`.

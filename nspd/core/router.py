@@ -24,7 +24,7 @@ from nspd.core.outcome import Failure, failure_of
 from nspd.core.part import Part
 from nspd.core.provider import Change, Query
 from nspd.core.run import Run
-from nspd.core.session import Session
+from nspd.core.session import Life, Session
 from nspd.core.setting import Setting
 from nspd.core.sweeper import Sweeper
 from nspd.core.users import Peer, User
@@ -76,6 +76,10 @@ class Observer(Protocol):
 
 _BOTH_CONTAINER_FLAGS = int(LookupFlags.CONTAINERS | LookupFlags.NOCONTAINERS)
 _EMPTY = QuerySet()
+
+
+def _nothing() -> None:
+    """Whom to tell if nobody waits for it."""
 _FEW = 64
 """Records that `Router.answer_at_hand` gives out in one step."""
 
@@ -482,22 +486,30 @@ class Router:
 
     # The catalog
 
-    def enable_provider(self, provider_id: str, enable: bool) -> None:
+    def enable_provider(
+        self, provider_id: str, enable: bool, then: Callable[[], None] = _nothing
+    ) -> None:
         """Switch a provider on or off; off cancels its part of the lookups that run (C10).
+
+        ``then`` is called when all calls that this ends are settled.
 
         Raises:
             InvalidArgument: there is no such provider.
         """
         entry = self.catalog.find(provider_id)
         if not self.catalog.enable(entry, enable) or enable:
+            then()
             return
         alone: list[Lookup] = []
+        over = Life(corked=True)
+        over.alive = False
         for session in self.sessions:
             for lookup in [*session.lookups.values(), *session.oneshots.values()]:
                 if self._without(lookup, entry):
                     session.forget(lookup)
+                    lookup.life = over
                     alone.append(lookup)
-        self.sweeper.sweep(alone)
+        self.sweeper.sweep(alone, then)
 
     def _without(self, lookup: Lookup, entry: Entry) -> bool:
         """Take a provider out of a lookup; whether it was the only one, and not through."""
@@ -589,4 +601,6 @@ async def open_router(
         try:
             yield router
         finally:
+            # A session kept beyond this point is refused, instead of starting lost work.
+            router.draining = True
             service.cancel_scope.cancel()

@@ -27,7 +27,6 @@ import anyio
 import sniffio
 import trio
 
-
 _current: contextvars.ContextVar[Work] = contextvars.ContextVar("nspd_work")
 
 
@@ -125,13 +124,6 @@ def threadsafe_caller() -> Callable[[Callable[[], object]], None]:
         loop.call_soon_threadsafe(function)
 
     return call_soon
-
-
-async def sleep_forever() -> None:
-    """Wait until cancelled; leaner than anyio's own, for there may be 100,000 at it."""
-    if sniffio.current_async_library() == "trio":
-        await trio.sleep_forever()
-    await asyncio.get_running_loop().create_future()
 
 
 def time_source() -> Callable[[], float]:

@@ -1,6 +1,6 @@
 """The size of a record as the native 64-bit structure that Windows programs receive.
 
-The layout is nspd's own rule (protocol.md, section 5): the fixed part, then
+The layout is nspd's own rule ("Native size" in docs/protocol.md): the fixed part, then
 whatever it points to, one thing after the other, each at its alignment.
 """
 

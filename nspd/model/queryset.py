@@ -125,7 +125,7 @@ class QuerySet(
     blob: bytes | None = None
 
 
-# What a request may hold at most, by member (protocol.md, section 4): characters,
+# What a request may hold at most, by member ("Query sets" in docs/protocol.md): characters,
 # elements, or bytes.
 SIZE_LIMITS = {
     "service_instance_name": 1024,

@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, gc=False, kw_only=True):
 
 
 def conclude(verdicts: Sequence[Verdict], *, known: bool, out_of_time: bool) -> int:
-    """The code that ends a lookup, once every provider is through (protocol.md, section 3).
+    """The code that ends a lookup, once every provider is through (docs/protocol.md, "Methods").
 
     With any record it is WSA_E_NO_MORE. Without one, the first that holds: a
     provider knows the name (WSANO_DATA), the budget ran out (WSAETIMEDOUT), the

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from nspd.core.limits import UNSENT_BYTES
 from nspd.core.outcome import Failure, Outcome
 from nspd.model.errors import WSA_NOT_ENOUGH_MEMORY, WSAError
 from nspd.model.queryset import QuerySet
@@ -101,7 +102,8 @@ class Connection:
         self._standing: dict[Id, WaitingCall] = {}
         self.owed: set[Id] = set()
         """Other requests that have taken effect and will be answered later."""
-        self._settled = 0
+        self._answering: Id = None
+        self._answered = False  # the request being carried out has been, by `settle`
         self.batches = 0
         """Batches not yet answered."""
         self._output: list[bytes] = []
@@ -145,7 +147,7 @@ class Connection:
         left = TURN
         while backlog and left and not self.corked and not self.closing:
             left -= self._carry_out(backlog.popleft())
-            if self.output_size > _FLUSH_AT:
+            if self.output_size > UNSENT_BYTES:
                 break
         self._in_turn = False
         if self.closing:
@@ -180,7 +182,8 @@ class Connection:
             return encode.error(
                 None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id}
             )
-        settled = self._settled
+        self._answering = id
+        self._answered = False
         try:
             reply = self.server.handlers[request.method](self, request, sink)
         except WSAError as error:
@@ -190,14 +193,9 @@ class Connection:
             self.server.log.exception("request failed", method=request.method)
             self._disown(id)
             reply = encode.error(id, INTERNAL_ERROR, "the daemon failed to carry this out")
-        if id is None:
+        if id is None or self._answered:
             return None
-        if (
-            reply is None
-            and self._settled == settled
-            and id not in self.waiting
-            and id not in self.owed
-        ):
+        if reply is None and id not in self.waiting and id not in self.owed:
             reply = encode.error(id, INTERNAL_ERROR, "the daemon has no answer to this")
         return reply
 
@@ -238,6 +236,9 @@ class Connection:
         self._output.append(line)
         self.output_size += len(line) + 1
         if not self._in_turn and not self.dead:
+            if self.output_size > UNSENT_BYTES and not self.corked:
+                # A provider may give many records before the link comes to send them.
+                self.cork(True)
             self.transport.output_ready()
 
     def take_output(self) -> bytes:
@@ -292,7 +293,8 @@ class Connection:
         self.waiting.pop(id, None)
         self._standing.pop(id, None)
         self.owed.discard(id)
-        self._settled += 1
+        if id == self._answering:
+            self._answered = True
         if id is not None:
             sink.put(line)
         if self._input_ended or self.closing:
@@ -358,9 +360,6 @@ class Connection:
         for call in list(self._standing.values()):
             call.withdraw()
         self._output.clear()
-
-
-_FLUSH_AT = 256 * 1024
 
 
 def reply_to(id: Id, outcome: Outcome) -> bytes:

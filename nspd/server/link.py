@@ -109,6 +109,8 @@ class Link:
 
     def flush(self) -> None:
         """Send what there is, as far as the socket takes it."""
+        if self._discarding:
+            return  # the last word is said; all that is left is the time after which to hang up
         connection = self.connection
         if self._is_plain:
             # Nearly always: one send takes it all, and nothing else changes.

@@ -303,13 +303,16 @@ def enum_providers(connection: Connection, request: Request, sink: Sink) -> byte
     return encode.result(request.id, ProvidersResult(providers=providers))
 
 
-def enable_provider(connection: Connection, request: Request, sink: Sink) -> bytes:
-    """WSCEnableNSProvider."""
+def enable_provider(connection: Connection, request: Request, sink: Sink) -> None:
+    """WSCEnableNSProvider: every call that it ends is answered before its own reply."""
     check_administrator(connection)
     p = request.params
-    connection.server.router.enable_provider(p.provider_id, p.enable)
+    router = connection.server.router
+    router.catalog.find(p.provider_id)
+    connection.owe(request.id)
+    then = _settle_null(connection, request.id, sink)
+    router.enable_provider(p.provider_id, p.enable, then)
     connection.server.monitors.catalog_changed()
-    return encode.result(request.id, None)
 
 
 def write_order(connection: Connection, request: Request, sink: Sink) -> bytes:
