@@ -1,8 +1,8 @@
 """The bounds on what one user, one connection and the whole daemon may hold.
 
-Each is a setting of the ``[limits]`` section; the defaults are those of
-protocol.md, section 6. Where a limit counts for a user, it counts over all his
-connections. Administrators are bound by the totals alone.
+Each is a setting of the ``[limits]`` section (docs/configuration.md). Where a
+limit counts for a user, it counts over all his connections. Administrators are
+bound by the totals alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
 from nspd.core.part import Part
 from nspd.core.waiting import Waiter, WaitQueue
 from nspd.model import errors
-from nspd.model.flags import FIELD_BITS, LookupFlags, fields_of_call
+from nspd.model.flags import FIELD_BITS, LookupFlags, ResultFlags, fields_of_call
 from nspd.model.native import native_size
 from nspd.model.queryset import (
     QuerySet,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _FLUSHPREVIOUS = int(LookupFlags.FLUSHPREVIOUS)
 _RES_SERVICE = int(LookupFlags.RES_SERVICE)
+_RETURN_ALIASES = int(LookupFlags.RETURN_ALIASES)
+_IS_ALIAS = int(ResultFlags.ALIAS)
 _BURST = 16
 """Records taken from one provider in a row while another has some ready."""
 
@@ -113,6 +115,12 @@ class Lookup:
         self.charged = weight(self.query.restrictions)
         user.bytes += self.charged
         table[self.handle] = self
+
+    def admits(self, record: QuerySet) -> bool:
+        """Whether a record of shared work is among those asked for here: aliases may not be."""
+        if (record.output_flags or 0) & _IS_ALIAS:
+            return bool(self._fields & _RETURN_ALIASES)
+        return True
 
     # NextEx
 
@@ -347,12 +355,14 @@ class Lookup:
 
     def stop_asking(self) -> None:
         """Stop every part that still has to wait: the time is up."""
-        self.out_of_time = True
         for part in self.parts:
-            if part.was_asked:
-                part.out_of_time("timeout")
-            else:
+            if part.outcome is not None:
+                continue
+            if not part.was_asked:
+                self.out_of_time = True
                 part.skip()
+            elif part.out_of_time("timeout"):
+                self.out_of_time = True
 
     # End
 

@@ -215,11 +215,13 @@ class Part:
         self.out_of_time("budget")
         self.lookup.part_ended(self)
 
-    def out_of_time(self, setting: str) -> None:
-        """Stop the work; what is ready is still delivered."""
-        if self.outcome is None and self._source is None and not self._at_hand:
-            self._leave(keep=True)
-            self.finish("timed_out", errors.WSAETIMEDOUT, setting)
+    def out_of_time(self, setting: str) -> bool:
+        """Stop the work, if there is any; what is ready is still delivered."""
+        if self.outcome is not None or self._source is not None or self._at_hand:
+            return False
+        self._leave(keep=True)
+        self.finish("timed_out", errors.WSAETIMEDOUT, setting)
+        return True
 
     def cancel(self) -> None:
         """Stop the work and forget what was not delivered: the provider was switched off."""

@@ -80,6 +80,8 @@ _EMPTY = QuerySet()
 
 def _nothing() -> None:
     """Whom to tell if nobody waits for it."""
+
+
 _FEW = 64
 """Records that `Router.answer_at_hand` gives out in one step."""
 
@@ -282,7 +284,7 @@ class Router:
         provider_id: str | None,
         policy: str,
     ) -> tuple[list[QuerySet], list[Verdict]] | None:
-        """A whole lookup in one step, if its one provider has all of the answer at hand.
+        """A whole lookup in one step, if all of the answer is at hand.
 
         That is what most lookups are, and they need neither a `Lookup` nor its
         parts. None: it has to be begun, with the same arguments.
@@ -293,33 +295,37 @@ class Router:
         entries, query = self._admit(
             session, restrictions, control_flags, provider_id, policy, False
         )
-        if len(entries) != 1 or self.observer is not None:
+        if self.observer is not None or (policy == "first" and len(entries) > 1):
             return None
-        entry = entries[0]
-        asked = self.clock.now()
-        answer, failure = self.call_provider(entry, entry.provider.answer, query)
-        if failure is not None or answer is None:
-            return None
-        records = answer.records
-        if type(records) is not tuple or not 0 < len(records) <= _FEW:
-            return None
-        elapsed = self.clock.now() - asked
-        entry.note("answered", len(records), elapsed)
-        self.begun += 1
-        verdict = Verdict(
-            provider_id=entry.provider_id,
-            namespace=entry.namespace,
-            identifier=entry.identifier,
-            outcome="answered",
-            error=None,
-            setting=None,
-            records=len(records),
-            elapsed=elapsed,
-        )
         fields = query.control_flags & FIELD_BITS
-        if carries_all(fields):
-            return list(records), [verdict]
-        return [narrow(record, fields) for record in records], [verdict]
+        whole = carries_all(fields)
+        found: list[QuerySet] = []
+        verdicts: list[Verdict] = []
+        for entry in entries:
+            asked = self.clock.now()
+            answer, failure = self.call_provider(entry, entry.provider.answer, query)
+            if failure is not None or answer is None or type(answer.records) is not tuple:
+                return None
+            records = answer.records
+            found += records if whole else [narrow(record, fields) for record in records]
+            verdicts.append(
+                Verdict(
+                    provider_id=entry.provider_id,
+                    namespace=entry.namespace,
+                    identifier=entry.identifier,
+                    outcome="answered" if records else "empty",
+                    error=None,
+                    setting=None,
+                    records=len(records),
+                    elapsed=self.clock.now() - asked,
+                )
+            )
+        if not 0 < len(found) <= _FEW:
+            return None
+        self.begun += 1
+        for entry, verdict in zip(entries, verdicts, strict=True):
+            entry.note(verdict.outcome, verdict.records, verdict.elapsed)
+        return found, verdicts
 
     def _cancel_waiting(self, session: Session) -> None:
         for lookup in [lk for lk in session.lookups.values() if lk.waiting.first is not None]:

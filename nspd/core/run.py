@@ -22,6 +22,7 @@ from nspd.core.outcome import Failure
 from nspd.model import errors
 from nspd.model.changes import coalesce
 from nspd.model.errors import WSAError
+from nspd.model.flags import FIELD_BITS
 from nspd.model.queryset import QuerySet, weight
 from nspd.model.verdict import provider_code
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nspd.core.ending import Ending
     from nspd.core.lookup import Lookup
     from nspd.core.part import Part
+    from nspd.core.provider import Query
     from nspd.core.router import Router
     from nspd.core.users import User
     from nspd.core.work import Work
@@ -91,7 +93,7 @@ class Run:
         key: Hashable | None,
     ) -> None:
         self._router = router
-        self.query = lookup.query
+        self.query = lookup.query if key is None else _with_every_field(lookup.query)
         self.handle = lookup.handle
         """The lookup for which it was started, which others may have joined."""
         self.entry = entry
@@ -389,6 +391,11 @@ class Run:
             self._weights[index] = new = weight(stamped)
         self._held += new - size
         self.owner.bytes += new - size
+
+
+def _with_every_field(query: Query) -> Query:
+    """What a shared run is asked: those who join may want other fields than who began it."""
+    return msgspec.structs.replace(query, control_flags=query.control_flags | FIELD_BITS)
 
 
 def _single_cause(error: BaseException) -> BaseException:

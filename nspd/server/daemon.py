@@ -7,12 +7,14 @@ told. Closing: the server drains, everybody is hung up on, the providers close.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import anyio
 
 from nspd import __version__
 from nspd.core.catalog import Entry
-from nspd.core.router import open_router
+from nspd.core.router import Router, open_router
 from nspd.model.errors import WSAError
 from nspd.server import logs, notify
 from nspd.server.kinds import KindError, make_provider
@@ -48,26 +50,26 @@ def main(settings: Settings, load: Callable[[], Settings] | None = None) -> int:
     """
     log = logs.get_logger()
     _raise_descriptor_limit()
-    try:
-        listener = _listener(settings)
-    except AddressInUse as error:
-        log.error("not started", reason=str(error))
-        return EX_TEMPFAIL
-    except OSError as error:
-        log.error("cannot listen", socket=settings.daemon.socket, reason=str(error))
-        return EX_UNAVAILABLE
     options: dict[str, Any] = {}
     if settings.daemon.backend == "asyncio":
         options["use_uvloop"] = settings.daemon.uvloop
     try:
         return anyio.run(
-            _run, settings, listener, load, backend=settings.daemon.backend, backend_options=options
+            _run, settings, load, backend=settings.daemon.backend, backend_options=options
         )
+    except AddressInUse as error:
+        log.error("not started", reason=str(error))
+        return EX_TEMPFAIL
     except KindError as error:
         log.error("not started", reason=str(error))
         return EX_CONFIG
-    finally:
-        listener.close()
+    except CannotStart as error:
+        log.error("not started", reason=str(error))
+        return EX_UNAVAILABLE
+
+
+class CannotStart(Exception):
+    """Something that the daemon needs is not to be had."""
 
 
 def _listener(settings: Settings) -> Listener:
@@ -140,56 +142,71 @@ def backend_name(settings: Settings) -> str:
     return settings.daemon.backend
 
 
-async def _run(settings: Settings, listener: Listener, load: Callable[[], Settings] | None) -> int:
-    log = logs.get_logger()
-    status = EX_OK
+async def _run(settings: Settings, load: Callable[[], Settings] | None) -> int:
+    # Signals come first: from here on none of them can leave a socket file behind.
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         try:
-            async with open_router(
-                make_entries(settings),
-                log=log,
-                limits=settings.limits,
-                end_grace=settings.daemon.end_grace,
-            ) as router:
-                poller = Poller()
-                server = Server(
-                    settings,
-                    router,
-                    poller,
-                    listener,
-                    log=log,
-                    backend=backend_name(settings),
-                    load=load,
-                )
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(poller.run)
-                    tasks.start_soon(_feed_watchdog)
-                    tasks.start_soon(_collect_when_idle, server)
-                    tune_collector()
-                    notify.ready(f"serving at {settings.daemon.socket}")
-                    log.info(
-                        "serving",
-                        version=__version__,
-                        socket=settings.daemon.socket,
-                        backend=server.backend,
-                        pid=os.getpid(),
+            listener = _listener(settings)
+        except OSError as error:
+            raise CannotStart(f"cannot listen at {settings.daemon.socket}: {error}") from error
+        with contextlib.closing(listener):
+            async with AsyncExitStack() as stack:
+                try:
+                    router = await stack.enter_async_context(
+                        open_router(
+                            make_entries(settings),
+                            log=logs.get_logger(),
+                            limits=settings.limits,
+                            end_grace=settings.daemon.end_grace,
+                        )
                     )
-                    await _serve_until_told(server, signals)
-                    tasks.cancel_scope.cancel()
-                server.close()
-                poller.close()
-                if router.work.running:
-                    # Work that does not stop must not keep the daemon from stopping.
-                    _leave_at_once(server)
-        except* (WSAError, OSError) as errors:
-            log.error("not started", reason="; ".join(str(error) for error in errors.exceptions))
-            status = EX_UNAVAILABLE
-    if status == EX_OK:
-        log.info("stopped")
-    return status
+                except (WSAError, OSError) as error:
+                    raise CannotStart(str(error)) from error
+                await _serve(settings, router, listener, load, signals)
+    logs.get_logger().info("stopped")
+    return EX_OK
 
 
-async def _serve_until_told(server: Server, signals: Any) -> None:
+async def _serve(
+    settings: Settings,
+    router: Router,
+    listener: Listener,
+    load: Callable[[], Settings] | None,
+    signals: AsyncIterator[signal.Signals],
+) -> None:
+    poller = Poller()
+    server = Server(
+        settings,
+        router,
+        poller,
+        listener,
+        log=logs.get_logger(),
+        backend=backend_name(settings),
+        load=load,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(poller.run)
+        tasks.start_soon(_feed_watchdog)
+        tasks.start_soon(_collect_when_idle, server)
+        tune_collector()
+        notify.ready(f"serving at {settings.daemon.socket}")
+        server.log.info(
+            "serving",
+            version=__version__,
+            socket=settings.daemon.socket,
+            backend=server.backend,
+            pid=os.getpid(),
+        )
+        await _serve_until_told(server, signals)
+        tasks.cancel_scope.cancel()
+    server.close()
+    poller.close()
+    if router.work.running:
+        # Work that does not stop must not keep the daemon from stopping.
+        _leave_at_once(server)
+
+
+async def _serve_until_told(server: Server, signals: AsyncIterator[signal.Signals]) -> None:
     """Serve until the first SIGINT or SIGTERM, then drain; a second one cuts that short."""
     async for number in signals:
         if number == signal.SIGHUP:

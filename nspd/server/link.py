@@ -48,6 +48,8 @@ class Link:
     # What the socket tells
 
     def _ready(self, events: int) -> None:
+        if self.closed:
+            return
         if events & READ and self._events & READ:
             self._read()
         elif events & GONE:

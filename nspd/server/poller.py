@@ -41,7 +41,7 @@ class Poller:
         self._soon: deque[Callable[[], None]] = deque()
         self._kicked = False
         self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._knock, READ)
+        self.register(self._knock, READ, self._knocked)
         self._loop = _running_asyncio_loop()
 
     def register(self, descriptor: int, events: int, handler: Handler) -> None:
@@ -76,14 +76,17 @@ class Poller:
 
     def _turn(self) -> None:
         """Serve what is ready now."""
-        handlers = self._handlers
-        for descriptor, events in self._epoll.poll(0, _AT_ONCE):
-            handler = handlers.get(descriptor)
+        find = self._handlers.get
+        # All handlers are found first: one of them may close a descriptor, and
+        # another open a new one under the same number.
+        ready = [(find(number), events) for number, events in self._epoll.poll(0, _AT_ONCE)]
+        for handler, events in ready:
             if handler is not None:
                 handler(events)
-            elif descriptor == self._knock:
-                os.eventfd_read(self._knock)
-                self._run_soon()
+
+    def _knocked(self, events: int) -> None:
+        os.eventfd_read(self._knock)
+        self._run_soon()
 
     async def run(self) -> None:
         """Serve until cancelled."""

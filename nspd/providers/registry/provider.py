@@ -257,7 +257,7 @@ class RegistryProvider(Provider):
             name = folded(name)
             found = [r for user in users if (r := self._index.find(user, context, name))]
             return Answer(
-                [r.record for r in found if _suits(r, query)],
+                tuple([r.record for r in found if _suits(r, query)]),
                 known=bool(found),
             )
         keys = self._enumerate(users, context, matcher(name or "*"))
