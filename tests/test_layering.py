@@ -1,6 +1,6 @@
 """Imports point downwards only: a room imports those below it, and no others.
 
-The rooms and their arrows are in docs/architecture.md.
+The rooms and their arrows are in docs/design.md.
 """
 
 from __future__ import annotations
