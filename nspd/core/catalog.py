@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
+
 from nspd.core.provider import Provider
 from nspd.model.errors import InvalidArgument, ServiceNotFound
+from nspd.model.queryset import QuerySet
 from nspd.model.verdict import Outcome
 
 
@@ -61,6 +64,23 @@ class Entry:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.records += records
         self.elapsed += elapsed
+
+    def stamped(self, record: QuerySet) -> QuerySet:
+        """The record with the members that every record has, whoever made it."""
+        if (
+            record.provider_id == self.provider_id
+            and record.namespace is not None
+            and record.context is not None
+            and record.output_flags is not None
+        ):
+            return record
+        return msgspec.structs.replace(
+            record,
+            namespace=self.namespace if record.namespace is None else record.namespace,
+            provider_id=self.provider_id,
+            context=record.context or "",
+            output_flags=record.output_flags or 0,
+        )
 
     def claims(self, name: str) -> bool:
         """Whether the (folded, dotted) name lies under one of its suffixes."""

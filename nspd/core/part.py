@@ -127,7 +127,7 @@ class Part:
             if taken + 1 == len(at_hand):
                 self._at_hand = ()
                 self.finish("answered")
-            return at_hand[taken]
+            return self.entry.stamped(at_hand[taken])
         source = self._source
         if source is not None:
             return self._pull(source)
@@ -153,7 +153,7 @@ class Part:
         if record is not None:
             if self.outcome is None and self._given is not None:
                 self._given += 1
-            return record
+            return self.entry.stamped(record)
         self._source = None
         if failure is not None:
             self.fail(failure)

@@ -307,7 +307,9 @@ class Router:
             if failure is not None or answer is None or type(answer.records) is not tuple:
                 return None
             records = answer.records
-            found += records if whole else [narrow(record, fields) for record in records]
+            for record in records:
+                stamped = entry.stamped(record)
+                found.append(stamped if whole else narrow(stamped, fields))
             verdicts.append(
                 Verdict(
                     provider_id=entry.provider_id,

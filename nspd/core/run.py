@@ -290,7 +290,7 @@ class Run:
             # From within a shielded scope this returns: then nobody wants the record.
             await self._work.give_way()
             return
-        self._publish(self._stamped(record))
+        self._publish(self.entry.stamped(record))
 
     def known(self) -> None:
         if not self._work.cancel_called:
@@ -333,23 +333,6 @@ class Run:
                 return True
         return False
 
-    def _stamped(self, record: QuerySet) -> QuerySet:
-        entry = self.entry
-        if (
-            record.provider_id == entry.provider_id
-            and record.namespace is not None
-            and record.context is not None
-            and record.output_flags is not None
-        ):
-            return record
-        return msgspec.structs.replace(
-            record,
-            namespace=entry.namespace if record.namespace is None else record.namespace,
-            provider_id=entry.provider_id,
-            context=record.context or "",
-            output_flags=record.output_flags or 0,
-        )
-
     def _publish(self, record: QuerySet) -> None:
         size = weight(record)
         self._log.append(record)
@@ -386,7 +369,7 @@ class Run:
             self.total -= 1
             new = 0
         else:
-            stamped = msgspec.structs.replace(self._stamped(change), output_flags=flags)
+            stamped = msgspec.structs.replace(self.entry.stamped(change), output_flags=flags)
             self._log[index] = stamped
             self._weights[index] = new = weight(stamped)
         self._held += new - size

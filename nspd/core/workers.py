@@ -66,7 +66,11 @@ class Workers:
         else:
             self.busy += 1
         job = _Job(function, args)
-        self._hand_over(job)
+        try:
+            self._hand_over(job)
+        except RuntimeError:  # the system has no thread left
+            self._release()
+            raise
         with anyio.CancelScope(shield=True):
             await job.over.wait()
         await checkpoint_if_cancelled()
