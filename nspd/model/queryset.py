@@ -137,19 +137,16 @@ SIZE_LIMITS = {
     "blob": 65536,
 }
 
-_SIZE_LIMITS = tuple(SIZE_LIMITS.values())
+_SIZE_LIMITS = tuple(SIZE_LIMITS.items())
 _sized_members = attrgetter(*SIZE_LIMITS)
 
 
 def oversized_member(query_set: QuerySet) -> str | None:
     """The first member of a request that is past its size limit, if any."""
-    for value, limit in zip(_sized_members(query_set), _SIZE_LIMITS, strict=False):
-        if value is not None and len(value) > limit:
-            break
-    else:
-        return None
-    sizes = zip(SIZE_LIMITS, _sized_members(query_set), strict=True)
-    return next(m for m, value in sizes if value is not None and len(value) > SIZE_LIMITS[m])
+    for value, (member, limit) in zip(_sized_members(query_set), _SIZE_LIMITS, strict=False):
+        if value and len(value) > limit:
+            return member
+    return None
 
 
 _ALL_FIELDS = int(

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import anyio
 import sniffio
+import trio
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -92,7 +93,7 @@ class Poller:
         """Serve until cancelled."""
         if self._loop is None:
             while True:
-                await anyio.wait_readable(self._epoll)
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
                 self._turn()
         try:
             self._loop.add_reader(self._epoll, self._turn)
