@@ -7,6 +7,7 @@ effect. What may wait is a `Waiter` in the queue, or a `Run` of a provider.
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING
 
 import anyio
@@ -62,6 +63,7 @@ class Lookup:
         "ended",
         "first_wins",
         "handle",
+        "last_taken",
         "last_whole",
         "left_behind",
         "life",
@@ -89,7 +91,10 @@ class Lookup:
         self._whole_records = carries_all(self._fields)
         self.waiting = WaitQueue()
         self._misfit: QuerySet | None = None  # the record that did not fit its caller's buffer
-        self._returned: list[QuerySet] | None = None  # handed over, but the caller had just gone
+        # Handed over, but the caller had just gone; in the order in which they were taken.
+        self._returned: list[tuple[int, QuerySet]] | None = None
+        self.last_taken = 0
+        """The place in that order of the record taken last."""
         self.last_whole: QuerySet | None = None
         """The record taken last as its provider gave it, if the call narrowed it."""
         self._final: Failure | None = None
@@ -201,11 +206,12 @@ class Lookup:
             record = self._misfit = None
         if record is None:
             if self._returned:
-                record = self._returned.pop(0)
+                self.last_taken, record = self._returned.pop(0)
             elif self._final is not None:
                 return self._final
             else:
                 record = self._take_record()
+                self.last_taken = self.delivered
             if record is None:
                 return self._end_if_over()
         shaped = record
@@ -227,11 +233,25 @@ class Lookup:
         self.delivered += 1
         return shaped
 
-    def give_back(self, outcome: Outcome, whole: QuerySet | None) -> None:
-        """A record was handed to a caller who had just gone: it is the next call's (C7)."""
-        if isinstance(outcome, QuerySet) and not self.ended:
-            self._returned = [*(self._returned or ()), whole or outcome]
-            self.pump()
+    def give_back(self, outcome: Outcome, whole: QuerySet | None, taken: int) -> None:
+        """A record was handed to a caller who had just gone: it is the next call's (C7).
+
+        So is the one 10110 that marks the end of a watch's existing set.
+
+        Args:
+            outcome: what the caller had been given.
+            whole: `last_whole` when it was.
+            taken: `last_taken` when it was; callers may leave in any order.
+        """
+        if self.ended:
+            return
+        if isinstance(outcome, QuerySet):
+            if self._returned is None:
+                self._returned = []
+            insort(self._returned, (taken, whole or outcome), key=_place)
+        elif outcome.code == errors.WSA_E_NO_MORE and self._final is None:
+            self.set_over = False
+        self.pump()
 
     def _take_record(self) -> QuerySet | None:
         parts = self.parts
@@ -393,6 +413,7 @@ class Lookup:
             self.budget = None
         for part in self.parts:
             part.close(ending)
+        self.parts = ()  # they point back here: without this only the collector could free both
         self._misfit = None
         if self.charged:
             self.session.user.discharge(self.charged)
@@ -410,10 +431,14 @@ _SENTENCES = {
 }
 
 
+def _place(returned: tuple[int, QuerySet]) -> int:
+    return returned[0]
+
+
 class _Await(Waiter):
     """A call of a task within this process."""
 
-    __slots__ = ("_of", "_outcome", "_settled", "_whole")
+    __slots__ = ("_of", "_outcome", "_settled", "_taken", "_whole")
 
     def __init__(self, lookup: Lookup, control_flags: int, buffer_length: int | None) -> None:
         super().__init__(control_flags, buffer_length)
@@ -421,10 +446,12 @@ class _Await(Waiter):
         self._settled = anyio.Event()
         self._outcome: Outcome | None = None
         self._whole: QuerySet | None = None
+        self._taken = 0
 
     def settle(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._whole = self._of.last_whole
+        self._taken = self._of.last_taken
         self._settled.set()
 
     async def result(self) -> Outcome:
@@ -433,7 +460,7 @@ class _Await(Waiter):
         except BaseException:
             # Cancelled: leave the queue, or give back what came in the same step.
             if self._outcome is not None:
-                self._of.give_back(self._outcome, self._whole)
+                self._of.give_back(self._outcome, self._whole, self._taken)
             elif self.lookup is not None:
                 self._of.waiting.remove(self)
             raise

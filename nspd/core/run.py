@@ -187,6 +187,7 @@ class Run:
         if self.ended is not None:
             return
         self._work.cancel()
+        self.make_room()  # a send in a shielded scope hears nothing of the cancellation
         if self._work.started:
             self._grace = self._router.clock.call_later(
                 self._router.end_grace, self._outlived_its_grace

@@ -68,6 +68,13 @@ class Work(ABC):
             if self.started:
                 self._deliver()
 
+    def _settle(self, error: BaseException | None) -> None:
+        """Tell how it ended, and let go of who asked: they hold this work, too."""
+        done = self._done
+        self._body = _nothing
+        self._done = _nobody
+        done(error)
+
     @abstractmethod
     def _deliver(self) -> None:
         """Let the running task feel the cancellation."""
@@ -101,6 +108,10 @@ class WorkGroup(ABC):
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
     ) -> Work:
         """Start work; its first step comes later, never within this call."""
+
+
+async def _nothing() -> None:
+    """The body of work that is over."""
 
 
 def _nobody(error: BaseException | None) -> None:
@@ -165,6 +176,7 @@ class _AsyncioWork(Work):
     async def give_way(self) -> None:
         if anyio.current_effective_deadline() == -math.inf:
             raise asyncio.CancelledError
+        await asyncio.sleep(0)  # what is shielded may send for long, and others want their turn
 
     def calm(self) -> None:
         # anyio's scope cancels its task again at every turn of the loop, and has
@@ -209,7 +221,8 @@ class _AsyncioWork(Work):
         finally:
             self.finished = True
             self._group.running -= 1
-            self._done(error)
+            self._settle(error)
+            error = None  # its traceback points at this very frame
 
 
 class _AsyncioGroup(WorkGroup):
@@ -302,7 +315,8 @@ class _TrioWork(Work):
         finally:
             self.finished = True
             self._group.running -= 1
-            self._done(error)
+            self._settle(error)
+            error = None  # its traceback points at this very frame
 
 
 class _TrioGroup(WorkGroup):
