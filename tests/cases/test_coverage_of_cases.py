@@ -382,11 +382,9 @@ COVERED: dict[int, list[str] | str] = {
         "providers/registry/test_provider.py::test_another_users_object_of_the_machine",
     ],
     116: [
-        "cases/test_set_service.py::test_a_late_watch_gets_the_present_set",
         "providers/hosts/test_provider.py::test_a_watch_tells_the_existing_set_and_then_changes",
     ],
     117: [
-        "cases/test_set_service.py::test_a_lease_ends_under_two_watches",
         "providers/hosts/test_provider.py::test_every_watch_is_told",
     ],
     118: [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
 
 from nspd.core.limits import Limits
@@ -26,7 +25,6 @@ from tests.cases.harness import (
     NOT_SUPPORTED,
     REGISTRY,
     TEST,
-    VIRTUAL_TIME,
     Client,
     open_house,
     ticks,
@@ -37,10 +35,6 @@ pytestmark = pytest.mark.anyio
 REGISTER, DEREGISTER, DELETE = 0, 1, 2
 MULTIPLE = 1
 ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
-
-NEEDS_WATCH = pytest.mark.skipif(
-    not RegistryProvider.watches, reason="the registry does not report changes"
-)
 
 
 async def find(client: Client, name: str, **members: Any) -> Any:
@@ -231,47 +225,6 @@ async def test_a_name_of_the_machine() -> None:
         assert await same.code(same.register("shared", TWO, visibility="machine")) == 0
         removed = admin.register("shared", operation=DELETE, visibility="machine")
         assert await admin.code(removed) == 0
-
-
-@NEEDS_WATCH
-async def test_a_late_watch_gets_the_present_set() -> None:
-    """Case 116: at once and in full, though another has been watching for long."""
-    async with open_house(RegistryProvider()) as house:
-        a, b = house.connect(), house.connect()
-        query = {"namespace": REGISTRY, "service_instance_name": "*"}
-        early = (await a.result(a.begin_query(query, watch=True)))["lookup"]
-        assert await a.code(a.next(early)) == NO_MORE
-        for name in ("x", "y", "z"):
-            await a.result(a.register(name, ONE))
-        late = (await b.result(b.begin_query(query, watch=True)))["lookup"]
-        records = [b.now(b.next(late))["result"] for _ in range(3)]
-        assert sorted(r["service_instance_name"] for r in records) == ["x", "y", "z"]
-        assert await b.code(b.next(late)) == NO_MORE
-        changes = [await a.result(a.next(early)) for _ in range(3)]
-        assert [r["service_instance_name"] for r in changes] == ["x", "y", "z"]
-
-
-@NEEDS_WATCH
-@VIRTUAL_TIME
-async def test_a_lease_ends_under_two_watches() -> None:
-    """Case 117: each is told once that it is deleted, and nothing more."""
-    clock = anyio.current_time
-    async with open_house(RegistryProvider(clock=clock)) as house:
-        client = house.connect()
-        query = {"namespace": REGISTRY, "service_instance_name": "leased"}
-        await client.result(client.register("leased", ONE, ttl=10))
-        begun = [client.begin_query(query, watch=True) for _ in range(2)]
-        handles = [(await client.result(id))["lookup"] for id in begun]
-        for handle in handles:
-            assert await client.name(handle) == "leased"
-            assert await client.code(client.next(handle)) == NO_MORE
-        for handle in handles:
-            change = await client.result(client.next(handle))
-            assert change["output_flags"] == 0x40
-        waiting = [client.next(handle) for handle in handles]
-        await anyio.sleep(100)
-        assert client.open_calls == waiting
-        assert await find(client, "leased") == NOT_FOUND
 
 
 async def test_enumerations_in_parallel() -> None:

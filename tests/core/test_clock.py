@@ -1,0 +1,146 @@
+"""One heap of timers for the whole daemon."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import pytest
+
+from nspd.core.clock import Clock
+from nspd.core.work import time_source
+from tests.backends import VIRTUAL_TIME
+from tests.core.world import turns
+
+
+class Now:
+    """A time that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_dead_entries_let_go_of_what_they_point_to() -> None:
+    """A cancelled entry keeps nothing alive, though its place in the heap remains."""
+
+    class Thing:
+        def act(self) -> None:
+            """Nothing."""
+
+    clock, thing = Clock(Now()), Thing()
+    gone = weakref.ref(thing)
+    timer = clock.call_later(1, thing.act)
+    timer.cancel()
+    del thing
+    assert gone() is None
+    assert len(clock) == 1
+
+
+def test_the_heap_is_rebuilt_when_half_of_it_is_dead() -> None:
+    """Cancelled entries never outnumber the live ones by more than a constant."""
+    clock = Clock(Now())
+    kept = [clock.call_later(1000 + number, lambda: None) for number in range(100)]
+    for number in range(10_000):
+        clock.call_later(number, lambda: None).cancel()
+    assert len(clock) <= 2 * len(kept) + 2
+    for timer in kept:
+        timer.cancel()
+    assert len(clock) <= 130
+
+
+def test_cancelling_twice_or_late_is_harmless() -> None:
+    """A timer may be cancelled again, and after it has fired."""
+    now = Now()
+    clock, fired = Clock(now), []
+    timer = clock.call_later(1, lambda: fired.append(1))
+    dropped = clock.call_later(1, lambda: fired.append(2))
+    dropped.cancel()
+    dropped.cancel()
+    now.now += 1
+    assert not clock._fire(now())
+    timer.cancel()
+    assert (fired, len(clock)) == ([1], 0)
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Clock]:
+    """A clock that is served."""
+    clock = Clock(time_source())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(clock.run)
+        await turns(3)
+        yield clock
+        tasks.cancel_scope.cancel()
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_actions_come_in_order_and_in_time() -> None:
+    """Entries fire at their time, those of one time in the order in which they were made."""
+    async with running() as clock:
+        start = clock.now()
+        fired: list[tuple[str, float]] = []
+
+        def fire(name: str) -> None:
+            fired.append((name, round(clock.now() - start, 3)))
+
+        for name, delay in [("c", 3.0), ("a", 1.0), ("b", 2.0), ("b2", 2.0), ("past", -5.0)]:
+            clock.call_later(delay, partial(fire, name))
+        await anyio.sleep(5)
+        assert fired == [("past", 0.0), ("a", 1.0), ("b", 2.0), ("b2", 2.0), ("c", 3.0)]
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_an_earlier_entry_wakes_the_clock() -> None:
+    """An entry made while the clock sleeps until a later one is not late."""
+    async with running() as clock:
+        fired: list[float] = []
+        start = clock.now()
+        clock.call_later(100, lambda: fired.append(clock.now() - start))
+        await anyio.sleep(1)
+        clock.call_later(1, lambda: fired.append(clock.now() - start))
+        await anyio.sleep(200)
+        assert fired == pytest.approx([2, 100])
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_actions_may_make_and_cancel_entries() -> None:
+    """What an action changes counts within the same run."""
+    async with running() as clock:
+        fired: list[str] = []
+        victim = clock.call_later(1, lambda: fired.append("victim"))
+        clock.call_at(victim.when - 0.5, victim.cancel)
+
+        def make_another() -> None:
+            clock.call_later(0, lambda: fired.append("follower"))
+
+        clock.call_later(0.5, make_another)
+        await anyio.sleep(2)
+        assert fired == ["follower"]
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_many_that_are_due_leave_others_their_turn() -> None:
+    """Thousands due at once are carried out in slices."""
+    async with running() as clock:
+        fired, seen = [0], set()
+
+        def fire() -> None:
+            fired[0] += 1
+
+        for _ in range(2000):
+            clock.call_later(1, fire)
+        await anyio.sleep(1)
+        while fired[0] < 2000:
+            seen.add(fired[0])
+            await turns(1)
+        assert len(seen) >= 3

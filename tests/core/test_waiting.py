@@ -1,0 +1,52 @@
+"""The queue of waiting calls."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nspd.core.lookup import Lookup
+from nspd.core.waiting import WaitQueue
+from tests.core.world import Call, begin, next_ex, open_world, turns
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.one_of(st.just(-1), st.integers(0, 30)), max_size=60))
+def test_queue_agrees_with_a_list(steps: list[int]) -> None:
+    """Appending (-1) and removing the n-th, in any order, does what a list would do."""
+    queue, model = WaitQueue(), list[Call]()
+    for step in steps:
+        if step < 0:
+            call = Call()
+            queue.append(call, cast(Lookup, None))  # which the queue only notes
+            model.append(call)
+        elif step < len(model):
+            queue.remove(model.pop(step))
+    assert len(queue) == len(model)
+    for call in model:
+        first = queue.first
+        assert first is call
+        queue.remove(call)
+    assert queue.first is None
+
+
+@pytest.mark.anyio
+async def test_first_come_first_served() -> None:
+    """Calls are answered in the order in which they came; one withdrawn is out of the row."""
+    async with open_world() as world:
+        session = world.session()
+        lookup = begin(session, "records=3")
+        session.cork(True)
+        calls = [next_ex(lookup) for _ in range(4)]
+        calls[1].withdraw()
+        calls[1].withdraw()
+        assert calls[1].code == 10111
+        late = next_ex(lookup, timeout=0)
+        assert late.code == 10060
+        while not lookup.parts[0].outcome:
+            await turns(1)
+        session.cork(False)
+        assert [calls[i].name for i in (0, 2, 3)] == ["test-1", "test-2", "test-3"]

@@ -1,0 +1,254 @@
+"""Provider work: one task in one cancel scope, supervised."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from nspd.core.work import Work, open_work_group
+from tests.core.world import until
+
+pytestmark = pytest.mark.anyio
+
+
+class Ends:
+    """Takes what `done` of a work is called with."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException | None] = []
+
+    def __call__(self, error: BaseException | None) -> None:
+        self.errors.append(error)
+
+
+async def _returns() -> None:
+    """A body that has nothing to do."""
+
+
+async def _hangs() -> None:
+    await anyio.sleep_forever()
+
+
+async def _fails() -> None:
+    raise LookupError("as planned")
+
+
+async def test_done_is_told_how_the_body_ended() -> None:
+    """`done` is called once: with None after a return, with the exception after a failure."""
+    async with open_work_group() as group:
+        returned, failed = Ends(), Ends()
+        group.start(_returns, returned)
+        group.start(_fails, failed)
+        assert group.running == 2
+        await until(lambda: group.running == 0)
+        assert returned.errors == [None]
+        assert [type(error) for error in failed.errors] == [LookupError]
+
+
+async def test_start_takes_no_step() -> None:
+    """The body's first step is never within the call that starts it."""
+    stepped: list[bool] = []
+
+    async def body() -> None:
+        stepped.append(True)
+
+    async with open_work_group() as group:
+        group.start(body, Ends())
+        assert stepped == []
+        await until(lambda: stepped)
+
+
+async def test_cancel_before_the_first_step() -> None:
+    """Work cancelled before its first step never runs its body, and is done all the same."""
+    stepped: list[bool] = []
+
+    async def body() -> None:
+        stepped.append(True)
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        work.cancel()
+        await until(lambda: work.finished)
+        assert (stepped, ends.errors, group.running) == ([], [None], 0)
+
+
+async def test_cancel_is_delivered_once() -> None:
+    """The scope is cancelled by the first `cancel`; further ones, and late ones, do nothing."""
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(_hangs, ends)
+        await until(lambda: work.started)
+        work.cancel()
+        work.cancel()
+        assert (work.cancel_called, work.cancelled_caught) == (True, False)
+        await until(lambda: work.finished)
+        assert (work.cancelled_caught, ends.errors) == (True, [None])
+        work.cancel()
+
+        over = group.start(_returns, Ends())
+        await until(lambda: over.finished)
+        over.cancel()
+        assert not over.cancel_called
+
+
+async def _stray_cancellation() -> BaseException:
+    caught: BaseException | None = None
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await checkpoint()
+        except anyio.get_cancelled_exc_class() as cancelled:
+            caught = cancelled
+    assert caught is not None
+    return caught
+
+
+async def _foreign() -> None:
+    raise await _stray_cancellation()
+
+
+async def _foreign_in_a_group() -> None:
+    raise BaseExceptionGroup("of a task group", [await _stray_cancellation()])
+
+
+async def _foreign_beside_an_error() -> None:
+    raise BaseExceptionGroup("of a task group", [await _stray_cancellation(), LookupError()])
+
+
+@pytest.mark.parametrize("body", [_foreign, _foreign_in_a_group, _foreign_beside_an_error])
+async def test_nobodys_cancellation_is_an_error(body: Callable[[], Awaitable[None]]) -> None:
+    """A cancellation that is neither the work's nor the group's is its failure alone (C15)."""
+    async with open_work_group() as group:
+        sibling = group.start(_hangs, Ends())
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.finished)
+        assert [error is not None for error in ends.errors] == [True]
+        assert not work.cancelled_caught
+        for _ in range(5):
+            await checkpoint()
+        assert not sibling.finished
+        reached_the_end = True
+    assert reached_the_end
+
+
+@pytest.mark.parametrize("in_a_group", [False, True])
+async def test_the_groups_end_is_nobodys_outcome(in_a_group: bool) -> None:
+    """Leaving the group cancels what runs, and `done` is not told: no lookup ended (C15)."""
+    ends = Ends()
+
+    async def body() -> None:
+        if in_a_group:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_hangs)
+                await anyio.sleep_forever()
+        await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        await checkpoint()
+    assert work.finished
+    assert not work.cancel_called
+    assert ends.errors == []
+
+
+async def test_a_cancelled_host_leaves_no_task_behind() -> None:
+    """A cancellation of who holds the group comes through once all work has ended."""
+    with anyio.CancelScope() as scope:
+        async with open_work_group() as group:
+            work = group.start(_hangs, Ends())
+            await until(lambda: work.started)
+            scope.cancel()
+            await checkpoint()
+    assert scope.cancelled_caught
+    assert work.finished
+
+
+async def test_give_way_raises_again_what_was_swallowed() -> None:
+    """`give_way` ends work that has swallowed its cancellation, even after `calm`."""
+    swallowed = anyio.Event()
+    go_on = anyio.Event()
+    passed: list[bool] = []
+
+    async def body() -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            swallowed.set()
+        with anyio.CancelScope(shield=True):
+            await go_on.wait()
+        await work.give_way()
+        passed.append(True)
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work: Work = group.start(body, ends)
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        await until(swallowed.is_set)
+        work.calm()
+        go_on.set()
+        await until(lambda: work.finished)
+        assert (passed, work.cancelled_caught, ends.errors) == ([], True, [None])
+
+
+async def test_give_way_respects_a_shield() -> None:
+    """Within a shielded clean-up `give_way` returns, so that the clean-up goes on."""
+    steps: list[str] = []
+
+    async def body() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await work.give_way()
+                steps.append("cleaned up")
+
+    async with open_work_group() as group:
+        work: Work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        await until(lambda: work.finished)
+        assert (steps, work.cancelled_caught) == (["cleaned up"], True)
+
+
+async def test_calm_and_press() -> None:
+    """Calmed work is left alone until it is pressed, and then resumed once."""
+    resumed = 0
+    released = anyio.Event()
+
+    async def body() -> None:
+        nonlocal resumed
+        while not released.is_set():
+            try:
+                await released.wait()
+            except anyio.get_cancelled_exc_class():
+                resumed += 1
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        await until(lambda: resumed >= 1)
+        work.calm()
+        for _ in range(3):
+            await checkpoint()
+        before = resumed
+        for _ in range(50):
+            await checkpoint()
+        assert resumed == before
+        work.press()
+        await until(lambda: resumed > before)
+        for _ in range(50):
+            await checkpoint()
+        assert resumed == before + 1
+        released.set()
+        await until(lambda: work.finished)
