@@ -515,7 +515,7 @@ async def test_mass_death() -> None:
         assert sum(call.settled for call in calls) == SLICE
         for _ in range(5):
             served = next_ex(begin(other, ""))
-            await until(lambda call=served: call.settled)  # type: ignore[misc]
+            await settled(served)
             assert served.name == "test-1"
         assert not world.router.sweeper.idle
         await until(lambda: world.router.sweeper.idle)

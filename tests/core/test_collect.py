@@ -69,7 +69,8 @@ async def test_a_collector_that_waits_is_cancelled_with_its_session() -> None:
     async with open_world() as world:
         session = world.session()
         collectors = [collect(session, "records=3&gate=g&size=1000") for _ in range(3)]
-        add_tokens(world, "g", 3)
+        await turns()
+        add_tokens(world, "g", 3)  # one for each
         await turns(50)
         assert 0 < session.user.bytes < MOST_BYTES
         session.rundown(lambda: None)
