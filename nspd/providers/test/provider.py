@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -47,10 +47,12 @@ class TestProvider(Provider):
         self._gates = Gates()
         self._generation = 0
         self._host: Host
+        self._hang: Callable[[], Awaitable[None]]
 
     @asynccontextmanager
     async def running(self, host: Host) -> AsyncIterator[None]:
         self._host = host
+        self._hang = _sleeper()
         yield
 
     # For nspd.TestGate and nspd.TestReset
@@ -102,7 +104,7 @@ class TestProvider(Provider):
         if query.watch:
             results.synced()
         if script.hang:
-            await _hang()
+            await self._hang()
         if script.fail is not None:
             raise error_for(script.fail, "the script says to fail")
         if script.crash:
@@ -135,7 +137,7 @@ class TestProvider(Provider):
 
     async def _change(self, script: Script, name: str, results: Results) -> None:
         if script.watch_every is None or script.records == 0:
-            await _hang()
+            await self._hang()
             return
         for change in count():
             await anyio.sleep(script.watch_every)
@@ -178,11 +180,13 @@ def _pattern(number: int, size: int) -> bytes:
     return (cycle * (size // 251 + 1))[:size]
 
 
-async def _hang() -> None:
-    """Wait until cancelled; leaner than anyio's own, for there may be 100,000 at it."""
-    if sniffio.current_async_library() == "trio":
-        await trio.sleep_forever()
+async def _hang_on_asyncio() -> None:
     await asyncio.get_running_loop().create_future()
+
+
+def _sleeper() -> Callable[[], Awaitable[None]]:
+    """What waits until cancelled; leaner than anyio's own, for there may be 100,000 at it."""
+    return trio.sleep_forever if sniffio.current_async_library() == "trio" else _hang_on_asyncio
 
 
 async def _await_something_cancelled() -> None:
