@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from nspd.model.queryset import CsAddr, SocketAddress
 
@@ -40,6 +41,22 @@ def canonical(literal: str, interface_index: InterfaceIndex = socket.if_nametoin
     return f"{host}%{number}" if number else host
 
 
+def canonical_all(literals: Sequence[str]) -> list[str]:
+    """The `canonical` spelling of many literals, which may repeat.
+
+    Raises:
+        ValueError: as `canonical`, for one of them.
+    """
+    distinct = set(literals)
+    try:
+        for _ in map(socket.inet_pton, repeat(socket.AF_INET), distinct):
+            pass
+    except (OSError, ValueError):
+        spelling = {literal: canonical(literal) for literal in distinct}
+        return [spelling[literal] for literal in literals]
+    return list(literals)  # an IPv4 address has one spelling only
+
+
 def _scope_number(scope: str, interface_index: InterfaceIndex) -> int:
     if scope.isascii() and scope.isdigit():
         # Longer runs of digits would cost more to convert than they can mean.
@@ -65,6 +82,11 @@ def may_be_literal(name: str) -> bool:
 def without_scope(address: str) -> str:
     """The address alone, of one in the canonical spelling."""
     return address.partition("%")[0]
+
+
+def without_scopes(addresses: Sequence[str]) -> Sequence[str]:
+    """The addresses alone, of many, of which few if any have a scope."""
+    return list(map(without_scope, addresses)) if "%" in "".join(addresses) else addresses
 
 
 def family(address: str) -> str:

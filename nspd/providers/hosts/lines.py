@@ -50,22 +50,24 @@ class BrokenLine(NamedTuple):
     reason: str
 
 
-def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def split_lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """The lines of a file read in pieces of any size, without a byte-order mark.
 
-    Of a line longer than `MAX_LINE` only so much is kept that `parse_line`
-    sees that it is too long.
+    They come in lists: those that end in the first piece, those that end in the
+    second, and so on; last the rest. Of a line longer than `MAX_LINE` only so
+    much is kept that `parse_line` sees that it is too long.
     """
     rest = b""
     mark = _BYTE_ORDER_MARK
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         rest = rest[: len(mark) + MAX_LINE + 1]
-        for line in lines:
-            yield line.removeprefix(mark)[: MAX_LINE + 1]
+        if lines:
+            lines[0] = lines[0].removeprefix(mark)
             mark = b""
+        yield [line[: MAX_LINE + 1] for line in lines]
     if rest:
-        yield rest.removeprefix(mark)[: MAX_LINE + 1]
+        yield [rest.removeprefix(mark)[: MAX_LINE + 1]]
 
 
 def parse_line(

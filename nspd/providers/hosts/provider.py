@@ -26,9 +26,10 @@ from nspd.providers.hosts.asking import (
     question_of,
     wants_aliases,
 )
+from nspd.providers.hosts.loading import Loaded
 from nspd.providers.hosts.questions import Host, NameQuestion, Question
 from nspd.providers.hosts.source import MissingFile, Reading, UnusableFile, read_hosts
-from nspd.providers.hosts.table import SLICE, HostTable, Loaded
+from nspd.providers.hosts.table import HostTable
 from nspd.providers.hosts.watching import Told
 
 POLL_INTERVAL = 1.0
@@ -37,6 +38,7 @@ POLL_INTERVAL = 1.0
 _AT_ONCE = 1024
 """Lines that may be read within Begin; a question that needs more gets a task."""
 
+_SLICE = 128  # lines that a task reads before it lets others run: about a millisecond
 _KEPT_ANSWERS = 16_384
 _BREATH = 0.00005  # seconds; of 0 the waiting threads see nothing, it is over too soon
 
@@ -203,7 +205,7 @@ class HostsProvider(provider.Provider):
                     results.known()
                     for record in maker.records(host):
                         await results.send(record)
-                if number % SLICE == 0:
+                if number % _SLICE == 0:
                     await anyio.lowlevel.checkpoint()
         if not query.watch:
             return
@@ -220,7 +222,7 @@ class HostsProvider(provider.Provider):
             for number, changes in enumerate(told.changes(lambda: self._table), start=1):
                 for change in changes:
                     await results.send(change)
-                if number % SLICE == 0:
+                if number % _SLICE == 0:
                     await anyio.lowlevel.checkpoint()
 
     def _maker(self, query: Query) -> RecordMaker:

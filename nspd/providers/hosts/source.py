@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from nspd.providers.hosts.table import Loaded, load
+from nspd.providers.hosts.loading import Loaded, load
 
 MAX_BYTES = 1024**3
 """Size past which a file is refused."""

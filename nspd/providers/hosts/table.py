@@ -1,4 +1,4 @@
-"""The contents of a hosts file, indexed by name and by address; never changed once loaded.
+"""The contents of a hosts file, indexed by name and by address; never changed.
 
 The lines are kept as text and read when they are asked for: that is the leanest
 form, and few of a million names ever are.
@@ -6,22 +6,16 @@ form, and few of a million names ever are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import accumulate, chain, islice, repeat
 
-from nspd.providers.hosts.addresses import without_scope
-from nspd.providers.hosts.index import Index
-from nspd.providers.hosts.lines import BrokenLine, HostLine, key_of, parse_line, split_lines
+from nspd.providers.hosts.addresses import without_scope, without_scopes
+from nspd.providers.hosts.columns import HostLines, keys_of
+from nspd.providers.hosts.index import Index, IndexBuilder
+from nspd.providers.hosts.lines import HostLine, key_of
 
 MAX_OF_A_HOST = 1024
 """Lines that are looked at for one host; also the most addresses and aliases it is given."""
-
-EXAMPLES = 20
-"""Broken lines that are told of one by one."""
-
-SLICE = 128
-"""Lines that are taken in between two pauses."""
 
 
 class HostTable:
@@ -30,21 +24,20 @@ class HostTable:
     __slots__ = ("_by_address", "_by_name", "_text", "lines")
 
     def __init__(self) -> None:
+        """A table without lines; one with lines is made by a `TableBuilder`."""
         self._text = bytearray()
         self._by_name = Index()
         self._by_address = Index()
         self.lines = 0
         """How many lines the table holds."""
 
-    def add(self, line: HostLine) -> None:
-        """Append a line; only while the table is being filled."""
-        position = len(self._text)
-        self._text += f"{line.address} {' '.join(line.names)}\n".encode()
-        self._by_address.add(without_scope(line.address), position)
-        for name in line.names:
-            if key := key_of(name):
-                self._by_name.add(key, position)
-        self.lines += 1
+    @classmethod
+    def of(cls, text: bytearray, by_name: Index, by_address: Index) -> HostTable:
+        """A table of lines as a `TableBuilder` writes them."""
+        table = cls()
+        table._text, table._by_name, table._by_address = text, by_name, by_address
+        table.lines = len(by_address)
+        return table
 
     def named(self, key: str) -> Iterator[HostLine]:
         """The lines that have the name (see `key_of`), in file order, each once."""
@@ -93,37 +86,35 @@ class HostTable:
         return HostLine(address, tuple(names))
 
 
-class Loaded(NamedTuple):
-    """What was made of a file."""
+class TableBuilder:
+    """Collects the lines of a table."""
 
-    table: HostTable
-    broken: int
-    """Lines that were passed over."""
-    examples: list[BrokenLine]
-    """The first of them, no more than `EXAMPLES`."""
+    __slots__ = ("_by_address", "_by_name", "_text")
 
+    def __init__(self, pause: Callable[[], None]) -> None:
+        """A table in the making; for the pause see `IndexBuilder`."""
+        self._text = bytearray()
+        self._by_name = IndexBuilder(pause)
+        self._by_address = IndexBuilder(pause)
 
-def load(chunks: Iterable[bytes], pause: Callable[[], None]) -> Loaded:
-    """Fill a table from the pieces of a file.
+    def add(self, lines: HostLines) -> None:
+        """Append lines."""
+        texts = [
+            f"{address} {names}\n".encode()
+            for address, names in zip(lines.addresses, lines.names, strict=True)
+        ]
+        *starts, _end = accumulate(map(len, texts), initial=len(self._text))
+        self._text += b"".join(texts)
+        self._by_address.add(without_scopes(lines.addresses), starts)
+        keys = keys_of(lines.names)
+        if len(keys) > len(starts):
+            counts = [names.count(" ") + 1 for names in lines.names]
+            starts = list(chain.from_iterable(map(repeat, starts, counts)))
+        if "" in keys:  # of a name that is only a dot, which nobody can ask for
+            starts = [start for key, start in zip(keys, starts, strict=True) if key]
+            keys = [key for key in keys if key]
+        self._by_name.add(keys, starts)
 
-    Args:
-        chunks: the file's bytes, cut anywhere.
-        pause: called after every `SLICE` lines, so that a thread that loads a
-            large file can let others run, or stop by an exception of its own.
-    """
-    table = HostTable()
-    broken = 0
-    examples: list[BrokenLine] = []
-    for number, line in enumerate(split_lines(chunks), start=1):
-        try:
-            parsed = parse_line(line)
-        except ValueError as error:
-            broken += 1
-            if broken <= EXAMPLES:
-                examples.append(BrokenLine(number, str(error)))
-        else:
-            if parsed is not None:
-                table.add(parsed)
-        if number % SLICE == 0:
-            pause()
-    return Loaded(table, broken, examples)
+    def build(self) -> HostTable:
+        """The table of all lines that were added."""
+        return HostTable.of(self._text, self._by_name.build(), self._by_address.build())

@@ -7,10 +7,12 @@ import pytest
 from nspd.model.queryset import CsAddr, SocketAddress
 from nspd.providers.hosts.addresses import (
     canonical,
+    canonical_all,
     family,
     may_be_literal,
     transport_address,
     without_scope,
+    without_scopes,
 )
 
 INTERFACES = {"eth0": 2, "wlan0": 7}
@@ -94,3 +96,30 @@ def test_a_record_says_where_to_reach_the_host() -> None:
         socket_type=0,
         protocol=0,
     )
+
+
+@pytest.mark.parametrize(
+    "literals",
+    [
+        [],
+        ["0.0.0.0", "0.0.0.0", "10.0.0.1"],
+        ["::1", "2001:DB8::0:1", "10.0.0.1", "::1", "fe80::1%7", "fe80::1%0"],
+    ],
+)
+def test_many_literals_are_spelled_as_each_of_them(literals: list[str]) -> None:
+    """In their order, however often they come."""
+    assert canonical_all(literals) == [canonical(literal) for literal in literals]
+
+
+@pytest.mark.parametrize("wrong", ["", "1.2.3", "010.0.0.1", "10.0.0.1%1", "a", "\0", "fe80::1%\0"])
+def test_one_wrong_literal_spoils_many(wrong: str) -> None:
+    """No more is accepted of many than of one."""
+    for others in (["10.0.0.1"], ["::1"]):
+        with pytest.raises(ValueError, match=r"is not|no network|only an"):
+            canonical_all([*others, wrong])
+
+
+def test_many_addresses_lose_their_scopes_like_one() -> None:
+    """Whether there are any or not."""
+    for addresses in ([], ["10.0.0.1", "::1"], ["10.0.0.1", "fe80::1%7"]):
+        assert list(without_scopes(addresses)) == list(map(without_scope, addresses))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -81,6 +83,11 @@ def test_every_printed_line_parses_back(address: object, names: list[str], blank
     assert parse_line(f"{parsed.address} {' '.join(parsed.names)}".encode()) == parsed
 
 
+def lines_of(chunks: Iterable[bytes]) -> list[bytes]:
+    """All lines, whichever piece they end in."""
+    return list(chain.from_iterable(split_lines(chunks)))
+
+
 @given(st.binary(), st.lists(st.integers(min_value=1, max_value=8)))
 def test_the_cuts_of_the_chunks_make_no_difference(content: bytes, sizes: list[int]) -> None:
     """Case 120, for a file: any cutting gives the same lines."""
@@ -88,7 +95,7 @@ def test_the_cuts_of_the_chunks_make_no_difference(content: bytes, sizes: list[i
     for size in sizes:
         chunks.append(rest[:size])
         rest = rest[size:]
-    assert list(split_lines([*chunks, rest])) == list(split_lines([content]))
+    assert lines_of([*chunks, rest]) == lines_of([content])
 
 
 @pytest.mark.parametrize(
@@ -104,14 +111,14 @@ def test_the_cuts_of_the_chunks_make_no_difference(content: bytes, sizes: list[i
 )
 def test_lines_and_the_byte_order_mark(content: bytes, expected: list[bytes]) -> None:
     """Only the mark at the very beginning is no part of a name."""
-    assert list(split_lines([content])) == expected
+    assert lines_of([content]) == expected
 
 
 def test_an_endless_line_is_not_held_in_memory() -> None:
     """A line past the limit is cut to what shows that it is too long; the next one is whole."""
     longest = b"x" * MAX_LINE
     chunks = [b"a\n" + longest, b"\n", *[longest] * 3, b"\nb"]
-    lines = list(split_lines(chunks))
+    lines = lines_of(chunks)
     assert [len(line) for line in lines] == [1, MAX_LINE, MAX_LINE + 1, 1]
     assert lines[-1] == b"b"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nspd.providers.hosts.loading import load
 from nspd.providers.hosts.questions import (
     AddressQuestion,
     Host,
@@ -12,7 +13,7 @@ from nspd.providers.hosts.questions import (
     Question,
     question,
 )
-from nspd.providers.hosts.table import MAX_OF_A_HOST, HostTable, load
+from nspd.providers.hosts.table import MAX_OF_A_HOST, HostTable
 
 FILE = b"""\
 127.0.0.1 localhost myhost

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from nspd.providers.hosts.lines import HostLine
-from nspd.providers.hosts.table import EXAMPLES, SLICE, HostTable, load
+from nspd.providers.hosts.loading import load
+from nspd.providers.hosts.table import HostTable
 
 
 def no_pause() -> None:
@@ -69,35 +68,17 @@ def test_a_name_that_is_only_a_dot_can_neither_be_found_nor_break_anything() -> 
     assert list(table.leading()) == [None]
 
 
-def test_broken_lines_concern_nobody_else() -> None:
-    """Each is reported by number and reason; the others are served."""
-    table, broken, examples = load([b"10.0.0.1 a\r\nrubbish\r\n\r\n10.0.0.2\n10.0.0.3 b"], no_pause)
-    assert broken == 2
-    assert [line.number for line in examples] == [2, 4]
-    assert "no name" in examples[0].reason
-    assert [next(table.named(name)).address for name in "ab"] == ["10.0.0.1", "10.0.0.3"]
+def test_a_table_that_nothing_was_added_to_is_empty() -> None:
+    """Whether it was built of nothing or not at all."""
+    for table in (HostTable(), table_of("# nothing\n")):
+        assert table.lines == 0
+        assert list(table.named("a")) == []
+        assert list(table.leading()) == []
 
 
-def test_a_file_full_of_rubbish_does_not_fill_the_memory() -> None:
-    """All broken lines are counted, and some are kept as examples."""
-    loaded = load([b"rubbish\n" * (EXAMPLES + 5)], no_pause)
-    assert (loaded.broken, len(loaded.examples)) == (EXAMPLES + 5, EXAMPLES)
-
-
-def test_loading_pauses_and_can_be_stopped_there() -> None:
-    """Others get their turn after each slice, and what a pause raises ends the loading."""
-
-    class StoppedError(Exception):
-        pass
-
-    pauses = 0
-
-    def pause() -> None:
-        nonlocal pauses
-        pauses += 1
-        if pauses == 2:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        load([b"10.0.0.1 a\n" * SLICE * 3], pause)
-    assert pauses == 2
+def test_positions_count_bytes() -> None:
+    """A line behind names that are not ASCII is found as well as any other."""
+    table = table_of("10.0.0.1 bücher straße 名前\n10.0.0.2 a b\n10.0.0.3 c\n")
+    assert [line.address for line in table.named("b")] == ["10.0.0.2"]
+    assert [line.address for line in table.named("c")] == ["10.0.0.3"]
+    assert [line.names for line in table.named("strasse")] == [("bücher", "straße", "名前")]

@@ -6,8 +6,9 @@ import pytest
 
 from nspd.model.flags import ResultFlags
 from nspd.providers.hosts.asking import RecordMaker
+from nspd.providers.hosts.loading import load
 from nspd.providers.hosts.questions import question
-from nspd.providers.hosts.table import HostTable, load
+from nspd.providers.hosts.table import HostTable
 from nspd.providers.hosts.watching import Told
 
 Change = tuple[str | None, ResultFlags]
