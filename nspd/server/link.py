@@ -81,7 +81,12 @@ class Link:
         self._after_turn(self.connection.turn())
 
     def _after_turn(self, more: bool) -> None:
-        self.flush()
+        if self.connection.owed and self._server.poller.soon_is_cheap:
+            # What an End has just stopped is nearly always over within this turn of
+            # the loop: then its reply goes in one send with the 10111 before it.
+            self.output_ready()
+        else:
+            self.flush()
         if more and not self.closed and not self._turn_due:
             self._turn_due = True
             self._server.poller.call_soon(self._next_turn)
@@ -205,6 +210,12 @@ class Link:
 
     def _lost_patience(self) -> None:
         self._patience = None
+        # A UNIX socket is called writable only when most of it is empty (unix(7)
+        # does not say so): one that is read slowly takes bytes all the same.
+        before = self.unsent
+        self.flush()
+        if self.closed or self.unsent < before:
+            return
         self._server.log.warning(
             "client takes no replies (limits.send_timeout)",
             pid=self.connection.peer.pid,

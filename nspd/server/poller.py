@@ -41,6 +41,7 @@ class Poller:
         self._handlers: dict[int, Handler] = {}
         self._soon: deque[Callable[[], None]] = deque()
         self._kicked = False
+        self._turning = False
         self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.register(self._knock, READ, self._knocked)
         self._loop = _running_asyncio_loop()
@@ -62,12 +63,20 @@ class Poller:
     def call_soon(self, function: Callable[[], None]) -> None:
         """Call a function in the next turn, after those that are ready now."""
         self._soon.append(function)
-        if not self._kicked:
-            self._kicked = True
-            if self._loop is not None:
-                self._loop.call_soon(self._run_soon)
-            else:
-                os.eventfd_write(self._knock, 1)
+        if not self._kicked and not self._turning:
+            self._kick()
+
+    @property
+    def soon_is_cheap(self) -> bool:
+        """Whether `call_soon` costs little, and comes after the steps of tasks woken before it."""
+        return self._loop is not None
+
+    def _kick(self) -> None:
+        self._kicked = True
+        if self._loop is not None:
+            self._loop.call_soon(self._run_soon)
+        else:
+            os.eventfd_write(self._knock, 1)
 
     def _run_soon(self) -> None:
         self._kicked = False
@@ -81,9 +90,13 @@ class Poller:
         # All handlers are found first: one of them may close a descriptor, and
         # another open a new one under the same number.
         ready = [(find(number), events) for number, events in self._epoll.poll(0, _AT_ONCE)]
+        self._turning = True
         for handler, events in ready:
             if handler is not None:
                 handler(events)
+        self._turning = False
+        if self._soon and not self._kicked:
+            self._kick()
 
     def _knocked(self, events: int) -> None:
         os.eventfd_read(self._knock)

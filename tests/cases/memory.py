@@ -156,6 +156,8 @@ class MemoryListener:
 class MemoryPoller(Poller):
     """The daemon's poller over sockets in memory."""
 
+    soon_is_cheap = False  # each reply leaves in the step that makes it
+
     def __init__(self) -> None:
         self.sockets: dict[int, MemorySocket | MemoryListener] = {}
         self._registered: dict[int, tuple[int, Handler]] = {}
