@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nspd.core.outcome import Failure, Outcome
+from nspd.core.outcome import Failure, Outcome, failure_of
 from nspd.core.waiting import Waiter
 from nspd.model import errors
 from nspd.model.queryset import QuerySet
@@ -35,7 +35,11 @@ class Collector(Waiter):
         self.prepared: list[bytes] = []
 
     def prepare(self, record: QuerySet) -> bytes:
-        """The form of a record in the reply."""
+        """The form of a record in the reply.
+
+        Raises:
+            WSAError: it has none, and the whole lookup fails with this.
+        """
         raise NotImplementedError
 
     def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
@@ -66,7 +70,11 @@ class Collector(Waiter):
             # After any record the end is no failure; a cancellation always is.
             self._finish(None if outcome.code == errors.WSA_E_NO_MORE else outcome)
             return False
-        prepared = self.prepare(outcome)
+        try:
+            prepared = self.prepare(outcome)
+        except errors.WSAError as error:
+            self._finish(failure_of(error))
+            return False
         self._bytes += len(prepared)
         self.collects.session.user.bytes += len(prepared)
         if self._bytes > MOST_BYTES or len(self.prepared) >= MOST_RECORDS:

@@ -117,9 +117,17 @@ class Lookup:
         user = self.session.user
         self.router.lookups += 1
         user.lookups += 1
-        self.charged = weight(self.query.restrictions)
-        user.bytes += self.charged
+        self.hold(weight(self.query.restrictions))
         table[self.handle] = self
+
+    def hold(self, size: int) -> None:
+        """Charge the user for bytes kept here, outside of any run; or, below 0, for so many less.
+
+        What is left is given back when the lookup ends.
+        """
+        if not self.ended:
+            self.charged += size
+            self.session.user.discharge(-size)
 
     def admits(self, record: QuerySet) -> bool:
         """Whether a record of shared work is among those asked for here: aliases may not be."""
@@ -155,11 +163,18 @@ class Lookup:
             waiter.timer = self.router.clock.call_later(timeout, waiter.time_out)
         if not self.life.open:
             self.life.stalled.add(self)
-        elif self.session.user.starved:
-            # What a call waits for is not held ready, so no limit on bytes stops it.
-            for part in self.parts:
-                if part.run is not None:
-                    part.run.make_room()
+        else:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Let work go on that waits for its owner's bytes, now that a call waits for a record.
+
+        What a call waits for is not held ready, so no limit on bytes stops it. The
+        owner of shared work may be another user.
+        """
+        for part in self.parts:
+            if part.run is not None and part.run.owner.starved:
+                part.run.make_room()
 
     async def next(
         self,
@@ -203,7 +218,8 @@ class Lookup:
     def _outcome(self, control_flags: int, buffer_length: int | None) -> Outcome | None:
         record = self._misfit
         if record is not None and control_flags & _FLUSHPREVIOUS:
-            record = self._misfit = None
+            self._keep(None)
+            record = None
         if record is None:
             if self._returned:
                 self.last_taken, record = self._returned.pop(0)
@@ -222,16 +238,23 @@ class Lookup:
         if buffer_length is not None:
             needed = native_size(shaped)
             if needed > buffer_length:
-                self._misfit = record
+                self._keep(record)
                 return Failure(
                     errors.WSAEFAULT,
                     f"the record needs {needed} bytes",
                     {"buffer_length": needed},
                 )
-        self._misfit = None
+        if self._misfit is not None:
+            self._keep(None)
         self.last_whole = None if shaped is record else record
         self.delivered += 1
         return shaped
+
+    def _keep(self, misfit: QuerySet | None) -> None:
+        """Keep the record that did not fit, at its user's expense; or none any more."""
+        before, self._misfit = self._misfit, misfit
+        if misfit is not before:
+            self.hold(_weight_of(misfit) - _weight_of(before))
 
     def give_back(self, outcome: Outcome, whole: QuerySet | None, taken: int) -> None:
         """A record was handed to a caller who had just gone: it is the next call's (C7).
@@ -429,6 +452,10 @@ _SENTENCES = {
     errors.WSASERVICE_NOT_FOUND: "no provider knows the name",
     errors.WSASYSCALLFAILURE: "a provider failed without giving a code",
 }
+
+
+def _weight_of(record: QuerySet | None) -> int:
+    return 0 if record is None else weight(record)
 
 
 def _place(returned: tuple[int, QuerySet]) -> int:

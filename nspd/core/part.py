@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nspd.core.outcome import Failure
 from nspd.model import errors
+from nspd.model.queryset import QuerySet, weight
 from nspd.model.verdict import Outcome, Verdict, provider_code
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from nspd.core.lookup import Lookup
     from nspd.core.provider import Answer
     from nspd.core.run import Run
-    from nspd.model.queryset import QuerySet
 
 
 class Part:
@@ -255,8 +255,20 @@ class Part:
         if run is not None and self._given is None:
             self._given = run.total
             if keep:
-                self._source = iter(run.rest(self.cursor))
+                self._source = self._kept(run.rest(self.cursor))
             run.leave(self)
+
+    def _kept(self, records: list[QuerySet]) -> Iterator[QuerySet]:
+        """What is left of a run, for which the lookup's user is charged until it is read."""
+        hold = self.lookup.hold
+        hold(sum(map(weight, records)))
+
+        def release() -> Iterator[QuerySet]:
+            for record in records:
+                hold(-weight(record))
+                yield record
+
+        return release()
 
     def verdict(self, unfinished: Outcome = "cancelled") -> Verdict:
         """What became of the part; ``unfinished`` if it is under way and has given nothing."""

@@ -125,6 +125,13 @@ class Router:
         self._next_handle = secrets.randbelow(2**52) + 1
         self._next_session = 1
 
+    def set_limits(self, limits: Limits) -> None:
+        """Put other limits in force, for those who are here already, too."""
+        self.limits = limits
+        for user in self.users.values():
+            user.byte_limit = limits.bytes_per_user
+            user.discharge(0)  # work that waited for bytes may be within the limit now
+
     # Sessions
 
     def open_session(self, peer: Peer) -> Session:
@@ -207,8 +214,6 @@ class Router:
         entries, query = self._admit(
             session, restrictions, control_flags, provider_id, policy, watch
         )
-        if session.cancel_on_begin and not oneshot:
-            self._cancel_waiting(session)
         handle = self._next_handle
         lookup = Lookup(self, session, handle, query)
         lookup.first_wins = policy == "first"
@@ -218,6 +223,8 @@ class Router:
                 if not part.entry.provider.watches:
                     part.skip()
         lookup.begin()
+        if session.cancel_on_begin and not oneshot:
+            self._cancel_waiting(session)
         self._next_handle += 1
         self.begun += 1
         if not oneshot:
@@ -364,6 +371,7 @@ class Router:
                 return None
         administrator = lookup.session.peer.administrator
         if not self._may_start(entry, lookup.session.user, exempt=administrator):
+            part.finish("failed", errors.WSAENOBUFS, "limits.detached_per_provider")
             return Failure(
                 errors.WSAENOBUFS,
                 f"too much cancelled work of the {entry.identifier} provider still runs "

@@ -47,6 +47,8 @@ class Session:
         "_corked",
         "_setting",
         "_settings",
+        "_sweeps",
+        "_when_swept",
         "begun",
         "cancel_on_begin",
         "client",
@@ -82,6 +84,8 @@ class Session:
         self.life = Life(corked=False)
         self._settings: deque[Setting] = deque()
         self._setting: Setting | None = None
+        self._sweeps = 0
+        self._when_swept: list[Callable[[], None]] = []
 
     # Startup, Rundown, Cleanup
 
@@ -153,7 +157,19 @@ class Session:
         self.life.stalled.clear()
         self.life = Life(corked=self._corked)
         self.router.uncount(self.user, len(victims))
-        self.router.sweeper.sweep(victims, then)
+        self._sweeps += 1
+        if then is not None:
+            self._when_swept.append(then)
+        self.router.sweeper.sweep(victims, self._swept)
+
+    def _swept(self) -> None:
+        # Whoever ends everything again, while that goes on, is answered no earlier
+        # than the calls that were ended before.
+        self._sweeps -= 1
+        if self._sweeps == 0:
+            when_swept, self._when_swept = self._when_swept, []
+            for then in when_swept:
+                then()
 
     # What is asked of it
 
@@ -204,6 +220,8 @@ class Session:
             stalled, life.stalled = life.stalled, set()
             for lookup in stalled:
                 lookup.pump()
+                if lookup.wants:
+                    lookup.hurry()
 
     # Registrations: one at a time, in order
 

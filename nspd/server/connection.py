@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from nspd.core.limits import UNSENT_BYTES
 from nspd.core.outcome import Failure, Outcome
-from nspd.model.errors import WSA_NOT_ENOUGH_MEMORY, WSAError
+from nspd.model.errors import WSA_NOT_ENOUGH_MEMORY, WSASYSCALLFAILURE, WSAError
 from nspd.model.queryset import QuerySet
 from nspd.wire import encode
 from nspd.wire.decode import Receiver
@@ -57,6 +57,11 @@ class WaitingCall(Protocol):
     def withdraw(self) -> None:
         """Answer it 10111, now."""
 
+
+UNWRITABLE = (TypeError, ValueError, OverflowError)
+"""What the encoder raises for a record that is no JSON, such as text that is no Unicode."""
+
+UNWRITABLE_RECORD = Failure(WSASYSCALLFAILURE, "a provider gave a record that cannot be written")
 
 Handler = Callable[["Connection", Request, Sink], bytes | None]
 
@@ -107,6 +112,7 @@ class Connection:
         self.batches = 0
         """Batches not yet answered."""
         self._output: list[bytes] = []
+        self._news: list[bytes] = []  # told while a request is carried out, sent after its reply
         self.output_size = 0
         self._in_turn = False
         self._charged = 0
@@ -130,6 +136,8 @@ class Connection:
         if len(events) == 1 and not self.backlog and not self.corked:
             self._in_turn = True
             self._carry_out(events[0])
+            if self._news:
+                self._pass_news_on()
             self._in_turn = False
             return False
         self.backlog.extend(events)
@@ -147,6 +155,8 @@ class Connection:
         left = TURN
         while backlog and left and not self.corked and not self.closing:
             left -= self._carry_out(backlog.popleft())
+            if self._news:
+                self._pass_news_on()
             if self.output_size > UNSENT_BYTES:
                 break
         self._in_turn = False
@@ -240,6 +250,18 @@ class Connection:
                 # A provider may give many records before the link comes to send them.
                 self.cork(True)
             self.transport.output_ready()
+
+    def tell(self, line: bytes) -> None:
+        """Take one notification: not before the reply to the request that it comes from."""
+        if self._in_turn:
+            self._news.append(line)
+        else:
+            self.put(line)
+
+    def _pass_news_on(self) -> None:
+        news, self._news = self._news, []
+        for line in news:
+            self.put(line)
 
     def take_output(self) -> bytes:
         """The replies so far, to be sent at once."""
@@ -365,6 +387,9 @@ class Connection:
 def reply_to(id: Id, outcome: Outcome) -> bytes:
     """The reply to a NextEx."""
     if type(outcome) is QuerySet:
-        return encode.result(id, outcome)
+        try:
+            return encode.result(id, outcome)
+        except UNWRITABLE:
+            outcome = UNWRITABLE_RECORD
     assert isinstance(outcome, Failure)
     return encode.error(id, outcome.code, outcome.detail, outcome.data)

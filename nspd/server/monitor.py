@@ -71,7 +71,7 @@ class Monitors:
             if line is None:
                 told = Event(event=event, time=time.time(), uid=uid, **members)
                 line = encode.notification("nspd.Event", told)
-            call.connection.put(line)
+            call.connection.tell(line)
 
     # nspd.core.router.Observer
 

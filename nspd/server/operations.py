@@ -17,7 +17,15 @@ from nspd.core.waiting import Waiter
 from nspd.model import errors
 from nspd.model.queryset import QuerySet
 from nspd.model.verdict import Verdict
-from nspd.server.connection import BATCH_BYTES, Connection, Handler, Sink, reply_to
+from nspd.server.connection import (
+    BATCH_BYTES,
+    UNWRITABLE,
+    UNWRITABLE_RECORD,
+    Connection,
+    Handler,
+    Sink,
+    reply_to,
+)
 from nspd.wire import encode
 from nspd.wire.events import Request
 from nspd.wire.results import (
@@ -33,6 +41,13 @@ if TYPE_CHECKING:
     from nspd.core.lookup import Lookup
 
 _encode = msgspec.json.Encoder().encode
+
+
+def _written(record: QuerySet) -> bytes:
+    try:
+        return _encode(record)
+    except UNWRITABLE:
+        raise UNWRITABLE_RECORD.raised() from None
 
 
 # Session
@@ -190,7 +205,7 @@ class _WholeLookup(Collector):
         self.reply: bytes | None = None
 
     def prepare(self, record: QuerySet) -> bytes:
-        return _encode(record)
+        return _written(record)
 
     def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
         if failure is not None:
@@ -226,7 +241,7 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     if at_hand is not None:
         records, verdicts = at_hand
         if p.limit is None or len(records) <= p.limit:
-            line = encode.lookup_result(id, map(_encode, records), verdicts)
+            line = encode.lookup_result(id, map(_written, records), verdicts)
             if len(line) <= MOST_BYTES:
                 return line
     begun = session.router.begin(

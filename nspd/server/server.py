@@ -191,7 +191,7 @@ class Server:
         settings = self.load()
         self.access = Access(settings.access, os.getuid())
         logs.set_level(settings.log.level)
-        self.router.limits = settings.limits
+        self.router.set_limits(settings.limits)
         self.limits_told = msgspec.structs.asdict(settings.limits)
         ids = [provider.provider_id.lower() for provider in settings.providers]
         for entry in self.router.catalog:
@@ -214,9 +214,9 @@ class Server:
 
     @property
     def quiet(self) -> bool:
-        """Whether no lookup is open, no reply is owed and none is unsent."""
+        """Whether no lookup is open, and no reply is due, owed or unsent."""
         return self.router.lookups == 0 and not any(
-            link.unsent or link.connection.owed for link in self.links
+            link.unsent or link.connection.owed or link.connection.backlog for link in self.links
         )
 
     def check_drained(self) -> None:
