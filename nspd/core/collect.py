@@ -76,9 +76,15 @@ class Collector(Waiter):
             self._finish(failure_of(error))
             return False
         self._bytes += len(prepared)
-        self.collects.session.user.bytes += len(prepared)
+        session = self.collects.session
+        user = session.user
+        user.bytes += len(prepared)
         if self._bytes > MOST_BYTES or len(self.prepared) >= MOST_RECORDS:
             self._finish(Failure(errors.WSAENOBUFS, "the result is too large for one reply"))
+            return False
+        if user.bytes > user.byte_limit and not session.peer.administrator:
+            # What others hold ready waits for bytes; these would wait for one another.
+            self._finish(Failure(errors.WSAENOBUFS, "limits.bytes_per_user is reached"))
             return False
         self.prepared.append(prepared)
         if self._limit is not None and len(self.prepared) >= self._limit:

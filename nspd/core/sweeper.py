@@ -25,7 +25,7 @@ class Sweeper:
     """Closes lookups that are in no table any more; served by one task, `run`."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Sequence[Lookup], int, Callable[[], None] | None]] = deque()
+        self._queue: deque[tuple[list[Lookup], Callable[[], None] | None]] = deque()
         self._more = anyio.Event()
 
     @property
@@ -35,17 +35,19 @@ class Sweeper:
 
     def sweep(self, lookups: Sequence[Lookup], then: Callable[[], None] | None = None) -> None:
         """Close the lookups, and then call ``then``; a few are closed at once."""
-        self._slice(lookups, 0)
-        if len(lookups) > SLICE:
-            self._queue.append((lookups, SLICE, then))
+        left = [*reversed(lookups)]
+        self._slice(left)
+        if left:
+            self._queue.append((left, then))
             self._more.set()
         elif then is not None:
             then()
 
     @staticmethod
-    def _slice(lookups: Sequence[Lookup], start: int) -> None:
-        for lookup in lookups[start : start + SLICE]:
-            lookup.close()
+    def _slice(left: list[Lookup]) -> None:
+        # Each is let go of as it is closed: freeing 100,000 in one go takes long, too.
+        for _ in range(min(SLICE, len(left))):
+            left.pop().close()
 
     async def run(self) -> None:
         """Serve the queue until cancelled."""
@@ -53,11 +55,10 @@ class Sweeper:
             await self._more.wait()
             self._more = anyio.Event()
             while self._queue:
-                lookups, start, then = self._queue.popleft()
-                self._slice(lookups, start)
-                start += SLICE
-                if start < len(lookups):
-                    self._queue.append((lookups, start, then))
+                left, then = self._queue.popleft()
+                self._slice(left)
+                if left:
+                    self._queue.append((left, then))
                 elif then is not None:
                     then()
                 await checkpoint()

@@ -81,12 +81,14 @@ class _BatchReply:
     def put(self, line: bytes) -> None:
         self._lines.append(line)
         self.size += len(line)
+        self._connection.hold(len(line))
         self.settle()
 
     def settle(self) -> None:
         self._open -= 1
         if self._open == 0:
             self._connection.batches -= 1
+            self._connection.hold(-self.size)
             if self._lines:
                 self._connection.put(encode.batch(self._lines))
 
@@ -116,6 +118,7 @@ class Connection:
         self.output_size = 0
         self._in_turn = False
         self._charged = 0
+        self._batched = 0
         self.corked = False
         self.closing = False
         """Nothing more is carried out; the link hangs up when nothing is owed (`finished`)."""
@@ -284,6 +287,11 @@ class Connection:
             self._charged = unsent
             self.session.user.discharge(-change)
 
+    def hold(self, change: int) -> None:
+        """Charge the user for replies that wait for the rest of their batch, or for fewer."""
+        self._batched += change
+        self.session.user.discharge(-change)
+
     def cork(self, corked: bool) -> None:
         """Hand over no further record to a client that does not read, until it does."""
         self.corked = corked
@@ -310,11 +318,11 @@ class Connection:
 
     def settle(self, id: Id, sink: Sink, line: bytes) -> None:
         """Answer a call that waited or was owed."""
-        if self.dead:
-            return
         self.waiting.pop(id, None)
         self._standing.pop(id, None)
         self.owed.discard(id)
+        if self.dead:
+            return
         if id == self._answering:
             self._answered = True
         if id is not None:
@@ -377,6 +385,7 @@ class Connection:
         if self._grace is not None:
             self._grace.cancel()
         self.charge(0)
+        self.hold(-self._batched)
         self.backlog.clear()
         self.session.close()
         for call in list(self._standing.values()):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from nspd import __version__
 from nspd.core.catalog import Entry
@@ -35,6 +36,9 @@ EX_OK = 0
 EX_UNAVAILABLE = 69
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
+
+_LAST_STEPS = 10
+"""Turns of the event loop in which cancelled work may stop, if it does at once."""
 
 _YOUNG = 5_000
 _MIDDLE = 10
@@ -201,6 +205,9 @@ async def _serve(
         tasks.cancel_scope.cancel()
     server.close()
     poller.close()
+    for _ in range(_LAST_STEPS):
+        if router.work.running:
+            await checkpoint()  # what has just been cancelled is not yet known to have stopped
     if router.work.running:
         # Work that does not stop must not keep the daemon from stopping.
         _leave_at_once(server)

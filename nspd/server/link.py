@@ -209,12 +209,11 @@ class Link:
             self._patience = None
 
     def _lost_patience(self) -> None:
-        self._patience = None
-        # A UNIX socket is called writable only when most of it is empty (unix(7)
-        # does not say so): one that is read slowly takes bytes all the same.
-        before = self.unsent
+        # A UNIX socket is called writable only when most of it is empty; one that is
+        # read slowly takes bytes all the same.
+        lost = self._patience
         self.flush()
-        if self.closed or self.unsent < before:
+        if self.closed or self._patience is not lost:
             return
         self._server.log.warning(
             "client takes no replies (limits.send_timeout)",

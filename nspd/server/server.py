@@ -256,7 +256,9 @@ class Server:
             self._listener.close()
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Answer what still waits, as far as that takes no time, and hang up on everybody."""
         self._stop_listening()
         for link in list(self.links):
+            link.connection.give_up()
+            link.flush()
             link.close()
