@@ -231,6 +231,8 @@ class _AsyncioGroup(WorkGroup):
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = contextvars.Context()
+        # Else anyio asks for the current task whenever it wants to know this.
+        self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
 
     async def __aenter__(self) -> _AsyncioGroup:
         return self

@@ -23,6 +23,7 @@ from nspd.providers.test.gates import Gates
 from nspd.providers.test.script import Script, parse_script
 
 _CHANGES = (ResultFlags.CHANGED, ResultFlags.DELETED, ResultFlags.ADDED)
+_CONTAINERS = int(LookupFlags.CONTAINERS)
 _NAME = "test"
 
 
@@ -72,7 +73,7 @@ class TestProvider(Provider):
         script = parse_script(query.restrictions.query_string or "")
         if script.refuse is not None:
             raise error_for(script.refuse, "the script says to refuse")
-        if query.control_flags & LookupFlags.CONTAINERS:
+        if query.control_flags & _CONTAINERS:
             return Answer((), known=True)  # there are none
         return None
 
@@ -180,13 +181,11 @@ def _pattern(number: int, size: int) -> bytes:
     return (cycle * (size // 251 + 1))[:size]
 
 
-async def _hang_on_asyncio() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
 def _sleeper() -> Callable[[], Awaitable[None]]:
     """What waits until cancelled; leaner than anyio's own, for there may be 100,000 at it."""
-    return trio.sleep_forever if sniffio.current_async_library() == "trio" else _hang_on_asyncio
+    if sniffio.current_async_library() == "trio":
+        return trio.sleep_forever
+    return asyncio.get_running_loop().create_future
 
 
 async def _await_something_cancelled() -> None:
