@@ -91,12 +91,14 @@ class Poller:
         # another open a new one under the same number.
         ready = [(find(number), events) for number, events in self._epoll.poll(0, _AT_ONCE)]
         self._turning = True
-        for handler, events in ready:
-            if handler is not None:
-                handler(events)
-        self._turning = False
-        if self._soon and not self._kicked:
-            self._kick()
+        try:
+            for handler, events in ready:
+                if handler is not None:
+                    handler(events)
+        finally:
+            self._turning = False
+            if self._soon and not self._kicked:
+                self._kick()
 
     def _knocked(self, events: int) -> None:
         os.eventfd_read(self._knock)
