@@ -602,7 +602,7 @@ async def test_a_provider_that_fails_at_once() -> None:
     async with open_house() as house:
         client = house.connect()
         waiting = client.next(client.begin("records=0&fail=11003"))
-        assert await client.code(waiting) == NO_DATA
+        assert await client.code(waiting) == 11003
         frames = len(client.received)
         await ticks(100)
         assert len(client.received) == frames

@@ -47,7 +47,7 @@ def collect(session: Session, script: str, limit: int | None = None) -> Collecti
         ("records=3", 3, 3, None),
         ("records=0", None, 0, 11004),
         ("records=2&fail=11002", None, 2, None),
-        ("records=0&fail=10060", None, 0, 11004),
+        ("records=0&fail=10060", None, 0, 10060),
         ("records=9&size=300000", None, 3, 10055),
         ("records=10001", None, 10000, 10055),
         ("records=10000", None, 10000, None),

@@ -67,13 +67,13 @@ async def test_the_end_is_told_again_and_again() -> None:
     ("script", "code", "outcome", "error"),
     [
         ("records=0", 11004, "empty", None),
-        ("records=0&fail=11002", 11004, "failed", 11002),
+        ("records=0&fail=11002", 11002, "failed", 11002),
         ("records=1&fail=11002", 10110, "failed", 11002),
-        ("records=0&fail=10060", 11004, "timed_out", 10060),
+        ("records=0&fail=10060", 10060, "timed_out", 10060),
         ("records=0&fail=10110", 11004, "empty", None),
         ("records=0&fail=10102", 11004, "empty", None),
-        ("records=0&fail=10111", 11004, "failed", 10107),
-        ("records=0&fail=6", 11004, "failed", 10107),
+        ("records=0&fail=10111", 10107, "failed", 10107),
+        ("records=0&fail=6", 10107, "failed", 10107),
     ],
 )
 async def test_conclusions(script: str, code: int, outcome: str, error: int | None) -> None:

@@ -19,6 +19,7 @@ from nspd.model.errors import error_for
 from nspd.model.flags import LookupFlags, ResultFlags
 from nspd.model.namespaces import Namespace
 from nspd.model.queryset import STREAM, TCP, CsAddr, QuerySet, SocketAddress, Version
+from nspd.model.verdict import provider_code
 from nspd.providers.test.gates import Gates
 from nspd.providers.test.script import Script, parse_script
 
@@ -96,7 +97,6 @@ class TestProvider(Provider):
             raise
 
     async def _perform(self, script: Script, query: Query, results: Results) -> None:
-        results.known()
         name = query.restrictions.service_instance_name or _NAME
         chance = random.Random(script.seed) if script.jitter else None
         for number in range(1, script.records + 1):
@@ -107,6 +107,8 @@ class TestProvider(Provider):
         if script.hang:
             await self._hang()
         if script.fail is not None:
+            if script.records == 0 and provider_code(script.fail) is None:
+                results.known()  # the code is only another way to say "no more"
             raise error_for(script.fail, "the script says to fail")
         if script.crash:
             raise RuntimeError("the script says to crash")
@@ -114,6 +116,8 @@ class TestProvider(Provider):
             await _await_something_cancelled()
         if query.watch:
             await self._change(script, name, results)
+        if script.records == 0:
+            results.known()  # a name without records, and not one that nobody knows
 
     async def _wait_for(self, script: Script, number: int, chance: random.Random | None) -> None:
         if number == 1 and script.first_delay:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import parse_qsl
@@ -15,6 +14,9 @@ MOST_SIZE = 512 * 1024
 """Bytes of the largest blob."""
 
 MOST_RECORDS = 10**9
+
+MOST_SECONDS = 10.0**9
+"""Longest pause: some thirty years, and less than what a thread can be told to sleep."""
 
 
 class Script(Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ class Script(Struct, frozen=True, kw_only=True):
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value) or value < 0:
+    if not 0 <= value <= MOST_SECONDS:
         raise ValueError("not a duration")
     return value
 
