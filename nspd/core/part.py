@@ -255,7 +255,11 @@ class Part:
         if run is not None and self._given is None:
             self._given = run.total
             if keep:
-                self._source = self._kept(run.rest(self.cursor))
+                rest = run.rest(self.cursor)
+                if run.synced_at is not None and not self.lookup.set_over:
+                    # The one 10110 to come ends the existing set: no change goes before it.
+                    rest = rest[: max(0, run.synced_at - self.cursor)]
+                self._source = self._kept(rest)
             run.leave(self)
 
     def _kept(self, records: list[QuerySet]) -> Iterator[QuerySet]:

@@ -410,6 +410,16 @@ async def test_records_given_back_keep_their_order() -> None:
             assert names == [f"r{round * calls + number}" for number in range(calls)]
 
 
+@VIRTUAL_TIME
+async def test_a_watch_out_of_time_ends_with_its_set() -> None:
+    """Changes that nobody has read yet never come before the one 10110 that ends the set."""
+    async with open_world() as world:
+        lookup = begin(world.session(), "records=2&watch_every=1", watch=True, timeout=3.5)
+        await anyio.sleep(5)
+        assert [next_ex(lookup).name for _ in range(2)] == ["test-1", "test-2"]
+        assert [next_ex(lookup).code for _ in range(2)] == [10110, 10110]
+
+
 async def test_the_end_of_a_watched_set_is_not_lost_with_its_caller() -> None:
     """The one 10110 of a watch that comes with its caller's cancellation is the next call's."""
     gate = anyio.Event()
