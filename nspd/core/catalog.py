@@ -164,6 +164,12 @@ class Catalog:
                 self._by_namespace[namespace] = known
         return known
 
+    def configure(self, entry: Entry, *, budget: float | None, domains: Iterable[str]) -> None:
+        """Give a provider another budget and other suffixes, for the lookups to come."""
+        entry.budget = budget
+        entry.domains = tuple(_suffix(domain) for domain in domains)
+        self._by_namespace.clear()
+
     def enable(self, entry: Entry, active: bool) -> bool:
         """Switch a provider on or off; whether that changed anything."""
         if entry.active == active:

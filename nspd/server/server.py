@@ -28,7 +28,7 @@ from nspd.server.listener import Listener
 from nspd.server.monitor import Monitors
 from nspd.server.peer import credentials
 from nspd.server.poller import READ, Poller
-from nspd.server.settings import Settings
+from nspd.server.settings import ProviderSettings, Settings
 from nspd.wire import encode
 from nspd.wire.results import Census
 
@@ -180,8 +180,8 @@ class Server:
     def reload(self) -> None:
         """Read the configuration again and apply what can change while running.
 
-        Applied: access, log level, limits, which providers are on, their order.
-        The rest needs a restart, and the log says so.
+        Applied: access, log level, limits; which providers are on, their order,
+        budgets and domains. The rest needs a restart, and the log says so.
 
         Raises:
             InvalidArgument: it cannot be read; what runs is kept.
@@ -193,16 +193,20 @@ class Server:
         logs.set_level(settings.log.level)
         self.router.set_limits(settings.limits)
         self.limits_told = msgspec.structs.asdict(settings.limits)
-        ids = [provider.provider_id.lower() for provider in settings.providers]
-        for entry in self.router.catalog:
-            wanted = next(
-                (p for p in settings.providers if p.provider_id.lower() == entry.provider_id), None
-            )
-            self.router.enable_provider(entry.provider_id, wanted is not None and wanted.enabled)
-        known = [entry.provider_id for entry in self.router.catalog]
-        kept = [provider_id for provider_id in ids if provider_id in known]
-        self.router.catalog.reorder([*kept, *(i for i in known if i not in kept)])
-        restart = sorted(set(ids) - set(known))
+        catalog = self.router.catalog
+        wanted = {provider.provider_id.lower(): provider for provider in settings.providers}
+        for entry in catalog:
+            provider = wanted.get(entry.provider_id)
+            if provider is not None:
+                catalog.configure(entry, budget=provider.budget, domains=provider.domains)
+            enabled = provider is not None and provider.enabled
+            self.router.enable_provider(entry.provider_id, enabled)
+        known = [entry.provider_id for entry in catalog]
+        kept = [provider_id for provider_id in wanted if provider_id in known]
+        catalog.reorder([*kept, *(i for i in known if i not in kept)])
+        self.monitors.catalog_changed()
+        running = {p.provider_id.lower(): _made_of(p) for p in self.settings.providers}
+        restart = sorted(i for i, p in wanted.items() if running.get(i) != _made_of(p))
         if restart or settings.daemon != self.settings.daemon:
             self.log.warning("some changes of the configuration need a restart", providers=restart)
         self.settings = msgspec.structs.replace(
@@ -262,3 +266,14 @@ class Server:
             link.connection.give_up()
             link.flush()
             link.close()
+
+
+def _made_of(provider: ProviderSettings) -> tuple[object, ...]:
+    """What of a provider's settings it is made with, and keeps until a restart."""
+    return (
+        provider.kind,
+        provider.identifier,
+        provider.namespace,
+        provider.workers,
+        provider.options,
+    )

@@ -30,6 +30,7 @@ from tests.cases.harness import (
     INVALID_PARAMS,
     NO_MORE,
     NOT_ENOUGH_MEMORY,
+    NOT_FOUND,
     NOT_INITIALISED,
     NOT_READY,
     REGISTRY,
@@ -341,4 +342,29 @@ async def test_a_reload_keeps_handles_and_sessions() -> None:
         assert client.open_calls == [waiting]
         house.open("g")
         assert await client.code(waiting) == 0
+        assert await client.code(client.end(handle)) == 0
+
+
+async def test_a_reload_applies_budgets_and_domains() -> None:
+    """Lookups begun after it have them; what a provider is made with needs a restart."""
+    async with open_house() as house:
+        client = house.connect()
+        provider = ProviderSettings(
+            kind="test",
+            identifier="test",
+            provider_id=fixed_guid(TEST),
+            namespace=TEST,
+            budget=0.01,
+            domains=("example",),
+        )
+        before = house.server.settings
+        house.server.load = lambda: msgspec.structs.replace(before, providers=(provider,))
+        await client.result(client.send("nspd.Reload"))
+        (entry,) = [e for e in house.server.router.catalog if e.namespace == TEST]
+        assert (entry.budget, entry.domains) == (0.01, ("example",))
+        query = {"namespace": TEST, "query_string": "records=0&hang=1"}
+        assert await client.code(client.begin_query(query)) == NOT_FOUND
+        begun = client.begin_query(query | {"service_instance_name": "a.example"})
+        handle = (await client.result(begun))["lookup"]
+        assert await client.code(client.next(handle)) == 10060
         assert await client.code(client.end(handle)) == 0
