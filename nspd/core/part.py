@@ -136,16 +136,24 @@ class Part:
             return None
         if run.synced_at == self.cursor and not self.lookup.set_over:
             return None  # changes wait until the end of the set has been told
-        try:
-            record = run.read(self.cursor)
-        except IndexError:
-            self.lookup.left_behind = True
-            self._leave(keep=False)
-            self.finish("failed", errors.WSAENOBUFS)
-            return None
-        if record is not None:
+        while True:
+            try:
+                record = run.read(self.cursor)
+            except IndexError:
+                self._left_behind()
+                return None
+            if record is None:
+                return None
             self.cursor += 1
-        return record
+            if run.key is None or self.lookup.admits(record):
+                return record
+
+    def _left_behind(self) -> None:
+        """Unread records are gone: even if the run is over, for this reader it failed."""
+        self.lookup.left_behind = True
+        self._leave(keep=False)
+        self.outcome = None
+        self.finish("failed", errors.WSAENOBUFS)
 
     def _pull(self, source: Iterator[QuerySet]) -> QuerySet | None:
         following: Callable[..., QuerySet | None] = next

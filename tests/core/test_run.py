@@ -12,7 +12,7 @@ from nspd.core.limits import READY_BYTES, Limits
 from nspd.core.provider import Query, Results
 from nspd.core.run import KEPT_RECORDS
 from nspd.model import errors
-from nspd.model.flags import ResultFlags
+from nspd.model.flags import LookupFlags, ResultFlags
 from nspd.model.queryset import QuerySet
 from tests.backends import REAL_TIME, VIRTUAL_TIME
 from tests.core.world import (
@@ -527,3 +527,21 @@ async def test_detached_worker_stops_after_its_call() -> None:
         await until(lambda: work.finished)
         assert work.cancelled_caught
         assert calls == 1
+
+
+async def test_c11_aliases_come_to_those_who_asked_for_them() -> None:
+    """Lookups with other field flags share a run; its alias records stay with who wants them."""
+
+    async def body(query: Query, results: Results) -> None:
+        await results.send(named("x"))
+        await results.send(named("alias", output_flags=int(ResultFlags.ALIAS)))
+
+    async with open_world(Scripted(body, key=lambda query: "one")) as world:
+        session = world.session()
+        plain = ask(session, control_flags=int(LookupFlags.RETURN_NAME))
+        full = ask(session)
+        assert run_of(plain) is run_of(full)
+        await turns()
+        assert [next_ex(full).name for _ in range(2)] == ["x", "alias"]
+        assert next_ex(plain).name == "x"
+        assert next_ex(plain).code == 10110
