@@ -72,7 +72,7 @@ def cleanup(connection: Connection, request: Request, sink: Sink) -> None:
     """NSPv2Cleanup: the last one answers every call of the session before its own reply."""
     connection.owe(request.id)
     try:
-        connection.session.cleanup(_settle_null(connection, request.id, sink))
+        connection.session.cleanup(_NullReply(connection, request.id, sink))
     except errors.WSAError:
         connection.owed.discard(request.id)
         raise
@@ -81,10 +81,10 @@ def cleanup(connection: Connection, request: Request, sink: Sink) -> None:
 def rundown(connection: Connection, request: Request, sink: Sink) -> None:
     """NSPv2ClientSessionRundown: every call is answered before its own reply."""
     connection.owe(request.id)
-    connection.session.rundown(_settle_null(connection, request.id, sink))
+    connection.session.rundown(_NullReply(connection, request.id, sink))
 
 
-class _settle_null:
+class _NullReply:
     """Answers a request with null when called."""
 
     __slots__ = ("_connection", "_id", "_sink")
@@ -325,7 +325,7 @@ def enable_provider(connection: Connection, request: Request, sink: Sink) -> Non
     router = connection.server.router
     router.catalog.find(p.provider_id)
     connection.owe(request.id)
-    then = _settle_null(connection, request.id, sink)
+    then = _NullReply(connection, request.id, sink)
     router.enable_provider(p.provider_id, p.enable, then)
     connection.server.monitors.catalog_changed()
 
