@@ -1,7 +1,8 @@
 """A client's socket: bytes from it into its `Connection`, and replies back.
 
-Writes are one non-blocking send for each chunk read; only when the socket takes
-no more does the link wait for it to become writable.
+Writes are one non-blocking send for each chunk read, at the end of the poller's
+turn; only when the socket takes no more does the link wait for it to become
+writable.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Link:
         self._socket = connected
         self._descriptor = connected.fileno()
         self.connection = Connection(server, peer, self)
+        self._received = b""
         self._unsent = memoryview(b"")
         self._events = READ
         self._at_end = False  # the client will send nothing more
@@ -69,12 +71,18 @@ class Link:
             if not data:
                 self.close()
         elif data:
-            self._after_turn(self.connection.receive(data))
+            self._received = data
+            self._server.poller.after_reading(self._carry_out)
         else:
             self._at_end = True
             self._watch()
             self.connection.end_of_input()
             self._turn()
+
+    def _carry_out(self) -> None:
+        data, self._received = self._received, b""
+        if not self.closed:
+            self._after_turn(self.connection.receive(data))
 
     def _turn(self) -> None:
         """Carry out what was received, as much as fits one turn, and send the replies."""
@@ -86,10 +94,14 @@ class Link:
             # the loop: then its reply goes in one send with the 10111 before it.
             self.output_ready()
         else:
-            self.flush()
+            self._server.poller.before_waiting(self._send)
         if more and not self.closed and not self._turn_due:
             self._turn_due = True
             self._server.poller.call_soon(self._next_turn)
+
+    def _send(self) -> None:
+        if not self.closed:
+            self.flush()
 
     def _next_turn(self) -> None:
         self._turn_due = False
@@ -106,8 +118,7 @@ class Link:
 
     def _flush_soon(self) -> None:
         self._flush_due = False
-        if not self.closed:
-            self.flush()
+        self._send()
 
     @property
     def unsent(self) -> int:

@@ -5,6 +5,11 @@ does. Here every socket hangs in one epoll of our own; the event loop watches
 that epoll's descriptor, and one call serves all sockets that are ready. It is
 level-triggered, reports a peer that is gone (EPOLLHUP) without reading, and
 works alike on asyncio, uvloop and trio.
+
+A turn has three stages: all that is ready is read, all that was read is carried
+out, all replies are sent. Python that runs between two system calls runs on cold
+caches and cold branch predictors; a stage that has fifty links to serve runs
+warm. That alone made requests 1.3 to 1.5 times as cheap (docs/design.md).
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ class Poller:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._soon: deque[Callable[[], None]] = deque()
+        self._work: deque[Callable[[], None]] = deque()
+        self._sends: deque[Callable[[], None]] = deque()
         self._kicked = False
         self._turning = False
         self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -66,6 +73,14 @@ class Poller:
         if not self._kicked and not self._turning:
             self._kick()
 
+    def after_reading(self, function: Callable[[], None]) -> None:
+        """From a handler: call a function in this turn, once all that is ready was read."""
+        self._work.append(function)
+
+    def before_waiting(self, function: Callable[[], None]) -> None:
+        """Within a turn: call a function at its end, once all requests were carried out."""
+        self._sends.append(function)
+
     @property
     def soon_is_cheap(self) -> bool:
         """Whether `call_soon` costs little, and comes after the steps of tasks woken before it."""
@@ -83,6 +98,14 @@ class Poller:
         soon, self._soon = self._soon, deque()
         for function in soon:
             function()
+        self._finish_turn()
+
+    def _finish_turn(self) -> None:
+        work, sends = self._work, self._sends
+        while work:
+            work.popleft()()
+        while sends:
+            sends.popleft()()
 
     def _turn(self) -> None:
         """Serve what is ready now."""
@@ -95,9 +118,10 @@ class Poller:
             for handler, events in ready:
                 if handler is not None:
                     handler(events)
+            self._finish_turn()
         finally:
             self._turning = False
-            if self._soon and not self._kicked:
+            if (self._soon or self._work or self._sends) and not self._kicked:
                 self._kick()
 
     def _knocked(self, events: int) -> None:

@@ -162,7 +162,9 @@ class MemoryPoller(Poller):
         self.sockets: dict[int, MemorySocket | MemoryListener] = {}
         self._registered: dict[int, tuple[int, Handler]] = {}
         self._later: deque[Callable[[], None]] = deque()
-        self._work = anyio.Event()
+        self._work = deque()
+        self._sends = deque()
+        self._kicked_awake = anyio.Event()
         self._busy = False
 
     def register(self, descriptor: int, events: int, handler: Handler) -> None:
@@ -181,7 +183,7 @@ class MemoryPoller(Poller):
 
     def kick(self) -> None:
         """Have `run` look at everything again."""
-        self._work.set()
+        self._kicked_awake.set()
 
     def serve(self, descriptor: int) -> None:
         """Serve one descriptor now; if the daemon is just serving another, soon."""
@@ -202,6 +204,7 @@ class MemoryPoller(Poller):
         events = self.sockets[descriptor].ready & (wanted | GONE)
         if events:
             handler(events)
+            self._finish_turn()
         return bool(events)
 
     def _turn(self) -> None:
@@ -212,13 +215,14 @@ class MemoryPoller(Poller):
         try:
             for function in later:
                 function()
+            self._finish_turn()
         finally:
             self._busy = False
 
     async def run(self) -> None:
         while True:
-            await self._work.wait()
-            self._work = anyio.Event()
+            await self._kicked_awake.wait()
+            self._kicked_awake = anyio.Event()
             self._turn()
             await checkpoint()
 

@@ -108,3 +108,47 @@ async def test_a_new_descriptor_gets_no_event_of_an_old_one(
         assert new == []
         for each in pair:
             poller.unregister(each.fileno())
+
+
+async def test_a_turn_reads_all_then_works_then_sends(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Nothing is carried out before all that is ready was read, nor sent before all is done."""
+    stages: list[str] = []
+    async with running() as poller:
+
+        def handler(name: str, own: socket.socket) -> None:
+            own.recv(1)
+            stages.append(f"read {name}")
+
+            def work() -> None:
+                stages.append(f"work {name}")
+                poller.before_waiting(lambda: stages.append(f"send {name}"))
+
+            poller.after_reading(work)
+
+        ours, theirs = pair
+        ours.send(b"x")
+        theirs.send(b"x")
+        poller.register(ours.fileno(), READ, lambda _events: handler("a", ours))
+        poller.register(theirs.fileno(), READ, lambda _events: handler("b", theirs))
+        await until(lambda: len(stages) == 6)
+        assert [stage.split()[0] for stage in stages] == ["read"] * 2 + ["work"] * 2 + ["send"] * 2
+        assert stages[2][-1] == stages[0][-1], "first read, first carried out"
+        for each in pair:
+            poller.unregister(each.fileno())
+
+
+async def test_sends_asked_for_outside_of_a_turn_leave_in_the_next() -> None:
+    """A function called soon may use the stages as a handler does."""
+    order: list[str] = []
+    async with running() as poller:
+
+        def work() -> None:
+            order.append("work")
+            poller.before_waiting(lambda: order.append("send"))
+
+        poller.call_soon(work)
+        poller.call_soon(lambda: order.append("other work"))
+        await until(lambda: len(order) == 3)
+        assert order == ["work", "other work", "send"]
