@@ -171,7 +171,7 @@ class Connection:
 
     def _carry_out(self, event: Event) -> int:
         """Carry out one event; returns how many requests that was."""
-        if type(event) is Request:
+        if isinstance(event, Request):
             reply = self._answer(event, self)
             if reply is not None:
                 self._output.append(reply)

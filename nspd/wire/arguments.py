@@ -12,6 +12,7 @@ from msgspec import Raw, ValidationError
 from nspd.model import errors
 from nspd.wire.events import Invalid, Request
 from nspd.wire.params import SUPPORTED_VERSIONS
+from nspd.wire.typed import REQUESTS
 from nspd.wire.types import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
@@ -63,7 +64,7 @@ def make_request(id: Id, method: str, raw: Raw, text: bytes) -> Request | Invali
         return _look_closer(id, method, bytes(raw), str(error))
     if query_set is not None and b"null" in text:
         return _look_closer(id, method, bytes(raw), "")
-    return Request(id, method, params)
+    return REQUESTS[method](jsonrpc="2.0", id=id, params=params)
 
 
 def _look_closer(id: Id, method: str, raw: bytes, fault: str) -> Request | Invalid:
@@ -92,7 +93,7 @@ def _look_closer(id: Id, method: str, raw: bytes, fault: str) -> Request | Inval
         path = _path_of_null(members[query_set], f".{query_set}")
         if path is not None:
             return _refuse(id, method, f"Null is not allowed here - at `${path}`")
-    return Request(id, method, params)
+    return REQUESTS[method](jsonrpc="2.0", id=id, params=params)
 
 
 def _asks_for_other_version(members: object) -> bool:

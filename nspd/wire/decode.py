@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nspd.wire.events import Batch, Event, Invalid, Oversized, Request
 from nspd.wire.lines import LineBuffer
-from nspd.wire.messages import decode_line, parse_error
+from nspd.wire.messages import decode_line, decode_lines, parse_error
 from nspd.wire.types import INVALID_REQUEST
 
 __all__ = ["Batch", "Event", "Invalid", "Oversized", "Receiver", "Request"]
@@ -29,17 +31,22 @@ class Receiver:
         """Bytes held of a message that is not complete; at most ``max_message``."""
         return self._lines.buffered
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> Sequence[Event]:
         """Take what arrived, and tell what it completes.
 
         After an `Oversized`, which comes last and once, everything is discarded.
         """
         if self._finished:
             return []
-        if not self._lines.buffered and data.find(b"\n") == len(data) - 1 < self._max_message:
-            # Nearly always: one whole line. Its newline is white space to the decoder.
-            event = decode_line(data)
-            return [] if event is None else [event]
+        last = len(data) - 1
+        if not self._lines.partial and data[last:] == b"\n" and last < self._max_message:
+            # Nearly always: whole lines. A newline is white space to the decoder.
+            if data.find(b"\n") == last:
+                event = decode_line(data)
+                return [] if event is None else [event]
+            requests = decode_lines(data)
+            if requests is not None:
+                return requests
         events: list[Event] = []
         for line in self._lines.split(data):
             if line:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from nspd.wire.types import Id
 
+MAX_ID = 128
+"""Bytes that an id may have: of UTF-8 in a string, of decimal text in an integer."""
 
-class Request(Struct, frozen=True, gc=False):
-    """A well-formed call of a known method."""
 
-    id: Id
+class Request(Struct, frozen=True, gc=False, kw_only=True):
+    """A well-formed call of a known method: an object of that method's type (`nspd.wire.typed`)."""
+
+    method: ClassVar[str]
+    jsonrpc: Literal["2.0"]
+    id: (
+        Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+        | Annotated[str, Meta(max_length=MAX_ID)]
+        | None
+    ) = None
     """None in a notification."""
-    method: str
     params: Any
     """Of the type that `METHODS` names for the method."""
 
