@@ -165,10 +165,11 @@ async def open_work_group() -> AsyncIterator[WorkGroup]:
 
 
 class _AsyncioWork(Work):
-    __slots__ = ("_group", "_scope")
+    __slots__ = ("_group", "_scope", "task")
 
     _group: _AsyncioGroup
     _scope: anyio.CancelScope
+    task: asyncio.Task[None]
 
     def _deliver(self) -> None:
         self._scope.cancel()
@@ -198,7 +199,7 @@ class _AsyncioWork(Work):
         error: BaseException | None = None
         try:
             if not self.cancel_called:
-                with anyio.CancelScope() as self._scope:
+                with self._group.new_scope() as self._scope:
                     await self._body()
                 self.cancelled_caught = self._scope.cancelled_caught
         except asyncio.CancelledError as stopped:
@@ -220,7 +221,7 @@ class _AsyncioWork(Work):
             error = several
         finally:
             self.finished = True
-            self._group.running -= 1
+            self._group.ended(self)
             self._settle(error)
             error = None  # its traceback points at this very frame
 
@@ -229,7 +230,10 @@ class _AsyncioGroup(WorkGroup):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Held here, for the loop holds its tasks weakly.
+        self._at_work: set[_AsyncioWork] = set()
+        # What `anyio.CancelScope` makes on this backend, which it looks up each time.
+        self.new_scope: Callable[[], anyio.CancelScope] = type(anyio.CancelScope())
         self._context = contextvars.Context()
         # Else anyio asks for the current task whenever it wants to know this.
         self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
@@ -244,15 +248,17 @@ class _AsyncioGroup(WorkGroup):
         traceback: TracebackType | None,
     ) -> None:
         self.stopping = True
-        for task in self._tasks:
+        tasks = {work.task for work in self._at_work}
+        for task in tasks:
             task.cancel()
         outer: asyncio.CancelledError | None = None
-        while self._tasks:
+        while tasks:
             try:
-                await asyncio.wait(self._tasks)
+                await asyncio.wait(tasks)
             except asyncio.CancelledError as stopped:
                 # Tasks are never left behind; the cancellation goes on afterwards.
                 outer = stopped
+            tasks = {task for task in tasks if not task.done()}
         if outer is not None:
             raise outer
 
@@ -263,10 +269,16 @@ class _AsyncioGroup(WorkGroup):
         work._group = self
         # A copy of an empty context: nothing leaks from the connection that asked.
         task = self._loop.create_task(work.main(), context=self._context.copy())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work.task = task
+        self._at_work.add(work)
         self.running += 1
         return work
+
+    def ended(self, work: _AsyncioWork) -> None:
+        """Forget work whose task is in its last step (called by it)."""
+        self._at_work.discard(work)
+        self.running -= 1
+        del work.task  # the two point at each other
 
 
 class _TrioWork(Work):
