@@ -19,7 +19,7 @@ BELOW = {
     "model": set[str](),
     "wire": {"model"},
     "core": {"model"},
-    "providers": {"core.provider", "model"},
+    "providers": {"core.provider", "core.story", "model"},
     "server": {"providers", "core", "wire", "model"},
     "client": {"wire", "model"},
     "ws2": {"client", "wire", "model"},

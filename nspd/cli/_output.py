@@ -87,14 +87,22 @@ class Output:
         elif not self.quiet:
             self.line(printable(text))
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table for people; no head if quiet, nothing at all without rows."""
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, cut: bool = True
+    ) -> None:
+        """Write a table for people; no head if quiet, nothing at all without rows.
+
+        Args:
+            heads: of the columns.
+            rows: the cells.
+            cut: fit it into the terminal; else long lines go on in the next one.
+        """
         from nspd.cli._table import table
 
         cells = [[printable(cell) for cell in row] for row in rows]
         if not cells:
             return
-        head, *lines = table(heads, cells, self.room)
+        head, *lines = table(heads, cells, self.room if cut else None)
         if not self.quiet:
             self.line(self.bold(head))
         for text in lines:

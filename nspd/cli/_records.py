@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from nspd.cli._addresses import address_text
 from nspd.cli._output import Output
 from nspd.cli._text import counted, pad, printable, width_of
@@ -28,10 +30,17 @@ class RecordWriter:
     a record stand below its addresses.
     """
 
-    def __init__(self, output: Output, name: str) -> None:
-        """Begin with no record written; ``name`` stands for records that carry none."""
+    def __init__(self, output: Output, name: str, *, brief: bool = False) -> None:
+        """Begin with no record written.
+
+        Args:
+            output: where to.
+            name: stands for records that carry none.
+            brief: leave out blobs, and say on the first line which service it is.
+        """
         self._output = output
         self._name = name
+        self._brief = brief
         self._indent: int | None = None
 
     def write(self, record: QuerySet) -> None:
@@ -44,7 +53,11 @@ class RecordWriter:
         changes = [word for bit, word in _CHANGES.items() if flags & bit]
         if flags & ResultFlags.ALIAS:
             changes.append("alias")
-        origin = ", ".join([namespace_name(record.namespace or 0), *changes])
+        told = [namespace_name(record.namespace or 0), *changes]
+        if self._brief:
+            told += [part for part in (record.query_string, record.context) if part]
+            record = replace(record, query_string=None, context="", blob=None)
+        origin = printable(", ".join(told))
         self._write(printable(name), [printable(line) for line in _lines(record)], origin)
 
     def _write(self, name: str, lines: list[str], origin: str) -> None:

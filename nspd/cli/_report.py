@@ -28,7 +28,8 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
     if isinstance(error, NoSuchProvider):
         return error.detail
     what = f'"{subject}"' if subject else "the name"
-    asked = _asked(plain_verdicts(error.verdicts))
+    verdicts = plain_verdicts(error.verdicts)
+    asked = _asked(verdicts)
     match error.code:
         case errors.WSA_INVALID_HANDLE:
             return f"there is no lookup {subject}" if subject else error.detail
@@ -38,6 +39,10 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
             return f"{what} was not found" + (f": {error.detail}" if error.detail else "")
         case errors.WSANO_DATA:
             return f"{what} is known, but has nothing of the kind asked for"
+        case errors.WSATRY_AGAIN | errors.WSANO_RECOVERY if verdicts:
+            later = "; it may work later" if error.code == errors.WSATRY_AGAIN else ""
+            who = ", ".join(incomplete(verdicts))
+            return f"{what} could not be looked up ({who}){later}"
         case errors.WSAETIMEDOUT:
             return f"no answer in time about {what}" if subject else "no answer in time"
         case errors.WSAENETDOWN:

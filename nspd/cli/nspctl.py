@@ -17,6 +17,9 @@ from nspd.model.errors import WSAError
 
 _VERBS = {
     "query": ("query:command", "Look up a name."),
+    "service": ("service:command", "Show where a service of a domain is."),
+    "email": ("email:command", "Show the mail services of an address."),
+    "explain": ("explain:command", "Look up a name and tell how the answer came about."),
     "register": ("register:command", "Register a name with its addresses."),
     "deregister": ("deregister:command", "Withdraw a name's addresses; the name stays."),
     "delete": ("delete:command", "Delete a name, or some of its addresses."),
@@ -30,6 +33,7 @@ _VERBS = {
     "monitor": ("monitor:command", "Show what happens in the daemon, as it happens."),
     "race": ("race:race", "Cancel many lookups in flight and check every reply."),
     "flush-caches": ("flush_caches:command", "Forget what the providers have cached."),
+    "show-cache": ("show_cache:command", "Show what the providers have cached."),
     "reload": ("reload:command", "Have the daemon read its configuration again."),
     "log-level": ("log_level:command", "Change how much the daemon logs."),
     "call": ("call:command", "Call a method of the protocol and show its result."),

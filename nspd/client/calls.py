@@ -152,6 +152,27 @@ def resolve(
     return Call("nspd.Lookup", params, _looked_up)
 
 
+def explain(
+    query: QuerySet,
+    *,
+    control_flags: int,
+    provider_id: str | None,
+    policy: p.Policy,
+    timeout: float | None,
+    limit: int | None,
+) -> Call[r.ExplainResult]:
+    """nspd.Explain: a whole lookup and its story."""
+    params = p.ExplainParams(
+        restrictions=query,
+        control_flags=int(control_flags),
+        provider_id=provider_id,
+        policy=policy,
+        timeout=_duration(timeout),
+        limit=limit,
+    )
+    return Call("nspd.Explain", params, _explained)
+
+
 def set_service(
     registration: QuerySet,
     operation: int,
@@ -264,6 +285,11 @@ def flush_caches() -> Call[None]:
     return Call("nspd.FlushCaches", {}, _nothing)
 
 
+def show_cache(name: str | None, limit: int) -> Call[r.CacheResult]:
+    """nspd.ShowCache."""
+    return Call("nspd.ShowCache", p.ShowCacheParams(name=name, limit=limit), _cache)
+
+
 def reload() -> Call[None]:
     """nspd.Reload."""
     return Call("nspd.Reload", {}, _nothing)
@@ -340,9 +366,11 @@ read_event: Callable[[Raw], r.Event] = _reader(r.Event)
 
 _anything: Callable[[Raw], Any] = _reader(Any)
 _begun: Callable[[Raw], r.BeginResult] = _reader(r.BeginResult)
+_cache: Callable[[Raw], r.CacheResult] = _reader(r.CacheResult)
 _catalog: Callable[[Raw], r.ProvidersResult] = _reader(r.ProvidersResult)
 _document: Callable[[Raw], dict[str, Any]] = _reader(dict[str, Any])
 _ended: Callable[[Raw], r.EndResult] = _reader(r.EndResult)
+_explained: Callable[[Raw], r.ExplainResult] = _reader(r.ExplainResult)
 _looked_up: Callable[[Raw], r.LookupResult] = _reader(r.LookupResult)
 _lookups: Callable[[Raw], r.LookupsResult] = _reader(r.LookupsResult)
 _nothing: Callable[[Raw], None] = _reader(None)

@@ -34,7 +34,9 @@ from nspd.model.namespaces import Namespace
 from nspd.model.queryset import QuerySet
 from nspd.wire.params import Lifetime, LogLevel, Policy, StartupParams, Visibility
 from nspd.wire.results import (
+    CacheResult,
     EndResult,
+    ExplainResult,
     LookupEntry,
     LookupResult,
     ProviderEntry,
@@ -227,6 +229,39 @@ class Client:
         query = calls.restrictions(restrictions, name, namespace, query_string)
         return self._perform(
             calls.resolve(
+                query,
+                control_flags=control_flags,
+                provider_id=provider_id,
+                policy=policy,
+                timeout=timeout,
+                limit=limit,
+            )
+        )
+
+    def explain(
+        self,
+        name: str | None = None,
+        *,
+        namespace: int | None = None,
+        query_string: str | None = None,
+        restrictions: QuerySet | None = None,
+        control_flags: int = LookupFlags.RETURN_ALL,
+        provider_id: str | None = None,
+        policy: Policy = "all",
+        timeout: float | None = None,
+        limit: int | None = None,
+    ) -> ExplainResult:
+        """A whole lookup and its story: whom the daemon asked, why, and what became of it.
+
+        Takes what `resolve` takes. A lookup that finds nothing is told of, too:
+        its ``error`` says what `resolve` would have raised.
+
+        Raises:
+            InvalidArgument, AccessDenied, NotEnoughMemory, NotReady: there was no lookup.
+        """
+        query = calls.restrictions(restrictions, name, namespace, query_string)
+        return self._perform(
+            calls.explain(
                 query,
                 control_flags=control_flags,
                 provider_id=provider_id,
@@ -432,6 +467,15 @@ class Client:
     def flush_caches(self) -> None:
         """Have providers forget what they cached; for administrators."""
         self._perform(calls.flush_caches())
+
+    def show_cache(self, name: str | None = None, limit: int = 1_000) -> CacheResult:
+        """What the providers have cached; for administrators.
+
+        Args:
+            name: only what was asked for by this name.
+            limit: stop after so many entries, at most 10,000.
+        """
+        return self._perform(calls.show_cache(name, limit))
 
     def reload(self) -> None:
         """Have the daemon read its configuration again; for administrators."""

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from nspd.core.choice import Claims, claims_on
+from nspd.core.leveling import have_levels, in_order
 from nspd.core.provider import Provider
 from nspd.model.errors import InvalidArgument, ServiceNotFound
 from nspd.model.queryset import QuerySet
+from nspd.model.suffix import suffix
 from nspd.model.verdict import Outcome
 
 
@@ -46,8 +49,8 @@ class Entry:
         self.active = active
         self.budget = budget
         """Seconds for this provider's part of one lookup; None: no limit of its own."""
-        self.domains = tuple(_suffix(domain) for domain in domains)
-        """Suffixes that it claims; empty: whatever no other claims."""
+        self.domains = tuple(map(suffix, domains))
+        """Suffixes that it claims; empty, or with "": whatever no other claims."""
         self.detached = 0
         """Its work that was cancelled and still runs after ``end_grace``."""
         self.detached_of: dict[int, int] = {}
@@ -82,21 +85,6 @@ class Entry:
             output_flags=record.output_flags or 0,
         )
 
-    def claims(self, name: str) -> bool:
-        """Whether the (folded, dotted) name lies under one of its suffixes."""
-        return any(name == suffix or name.endswith("." + suffix) for suffix in self.domains)
-
-
-def _suffix(text: str) -> str:
-    return text.casefold().strip(".")
-
-
-def route(entries: Sequence[Entry], name: str | None) -> list[Entry]:
-    """The providers to ask for a name: those that claim its suffix, else those that claim none."""
-    folded = _suffix(name or "")
-    claimants = [entry for entry in entries if entry.claims(folded)]
-    return claimants or [entry for entry in entries if not entry.domains]
-
 
 class Catalog:
     """The entries in order. Changes are told to those who wait for one, once each."""
@@ -106,9 +94,12 @@ class Catalog:
         self._by_id = {entry.provider_id: entry for entry in self._entries}
         if len(self._by_id) != len(self._entries):
             raise ValueError("two providers have the same GUID")
-        self._by_namespace: dict[int, tuple[list[Entry], bool]] = {}
+        self.leveled = have_levels(self._entries)
+        """Whether some are asked one after the other, by level."""
+        self._by_namespace: dict[int, tuple[list[Entry], Claims | None]] = {}
         self._watchers: dict[int, Callable[[], None]] = {}
         self._tickets = 0
+        self._tell_claims()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -125,7 +116,7 @@ class Catalog:
         return entry
 
     def choose(self, provider_id: str | None, namespace: int, name: str | None) -> list[Entry]:
-        """The active providers that a lookup asks, in catalog order.
+        """The active providers that a lookup asks, in catalog order; those with levels by level.
 
         Args:
             provider_id: ask just this one (the namespace is then ignored).
@@ -139,15 +130,24 @@ class Catalog:
             entry = self._by_id.get(provider_id.lower())
             chosen = [entry] if entry is not None and entry.active else []
         else:
-            serving, claims = self._serving(namespace)
-            chosen = route(serving, name) if claims else serving
+            chosen, claims = self._serving(namespace)
+            if claims is not None:
+                route = claims.route(name)
+                chosen = [entry for entry in chosen if route.leads_to(entry.domains) is not None]
+                if not chosen and route.suffix is not None:
+                    raise ServiceNotFound(
+                        f"names under {route.suffix} go only to the providers that claim it "
+                        "(domains), and none of them is active here"
+                    )
+            if self.leveled:
+                chosen = in_order(chosen, namespace, name)
         if not chosen:
             where = f"GUID {provider_id}" if provider_id is not None else f"namespace {namespace}"
             raise ServiceNotFound(f"no active provider for {where}")
         return chosen
 
-    def _serving(self, namespace: int) -> tuple[list[Entry], bool]:
-        """The active providers of a namespace, and whether any of them claims suffixes.
+    def _serving(self, namespace: int) -> tuple[list[Entry], Claims | None]:
+        """The active providers of a namespace, and the suffixes claimed there, if any are.
 
         Worked out once for each state of the catalog.
         """
@@ -159,7 +159,7 @@ class Catalog:
                 if entry.active
                 and (entry.namespace == namespace or (namespace == 0 and entry.provider.in_all))
             ]
-            known = serving, any(entry.domains for entry in serving)
+            known = serving, claims_on(namespace, self._entries) or None
             if serving:
                 self._by_namespace[namespace] = known
         return known
@@ -167,8 +167,14 @@ class Catalog:
     def configure(self, entry: Entry, *, budget: float | None, domains: Iterable[str]) -> None:
         """Give a provider another budget and other suffixes, for the lookups to come."""
         entry.budget = budget
-        entry.domains = tuple(_suffix(domain) for domain in domains)
+        entry.domains = tuple(map(suffix, domains))
         self._by_namespace.clear()
+        self._tell_claims()
+
+    def _tell_claims(self) -> None:
+        for entry in self._entries:
+            claims = claims_on(entry.namespace, self._entries)
+            entry.provider.foreign = claims.foreign_to(entry.domains)
 
     def enable(self, entry: Entry, active: bool) -> bool:
         """Switch a provider on or off; whether that changed anything."""

@@ -64,6 +64,13 @@ class Collector(Waiter):
         if self._accept(outcome):
             self.run()
 
+    def refuse(self, failure: Failure) -> None:
+        """End the call, and the lookup with it; one that is being swept is answered by that."""
+        lookup = self.lookup
+        if lookup is not None and lookup.life.alive:
+            lookup.waiting.remove(self)
+            self._finish(failure)
+
     def _accept(self, outcome: Outcome) -> bool:
         """Take one outcome in; whether more is wanted."""
         if isinstance(outcome, Failure):

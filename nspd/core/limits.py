@@ -21,6 +21,10 @@ UNSENT_BYTES = 256 * 1024
 """Unsent bytes past which a connection is not read and gets no further record."""
 
 
+CHANGES_BYTES = 8 * 1024 * 1024
+"""Bytes of changes (SetServiceEx) not done yet, past which a connection is not read."""
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ``[limits]`` settings. Sizes in bytes, times in seconds."""
 

@@ -8,6 +8,8 @@ effect. What may wait is a `Waiter` in the queue, or a `Run` of a provider.
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
@@ -52,7 +54,6 @@ class Lookup:
         "_fields",
         "_final",
         "_misfit",
-        "_next_in_order",
         "_returned",
         "_turn",
         "_whole_records",
@@ -61,7 +62,6 @@ class Lookup:
         "charged",
         "delivered",
         "ended",
-        "first_wins",
         "handle",
         "last_taken",
         "last_whole",
@@ -71,6 +71,7 @@ class Lookup:
         "parts",
         "query",
         "router",
+        "sequences",
         "session",
         "set_over",
         "waiting",
@@ -84,9 +85,11 @@ class Lookup:
         self.query = query
         self.begun = router.clock.now()
         self.parts: tuple[Part, ...] = ()
-        self.first_wins = False
-        """Policy "first": the next provider is asked only when the one before has no answer."""
-        self._next_in_order = 0
+        self.sequences: tuple[deque[Part], ...] = ()
+        """Parts that are asked one after the other: the next only when the first has no answer.
+
+        Those through without an answer are taken out. All others are asked at once.
+        """
         self._fields = query.control_flags & FIELD_BITS
         self._whole_records = carries_all(self._fields)
         self.waiting = WaitQueue()
@@ -351,23 +354,23 @@ class Lookup:
             WSAError: every provider that was asked refused.
         """
         refusal: errors.WSAError | None = None
-        if self.first_wins:
-            refusal = self._ask_in_order()
-        else:
-            for part in self.parts:
-                if part.outcome is None:
-                    refusal = self.router.ask(part) or refusal
+        sequences = self.sequences
+        for part in self.parts:
+            if part.outcome is None and not (sequences and any(part in each for each in sequences)):
+                refusal = self.router.ask(part) or refusal
+        for sequence in sequences:
+            refusal = self._ask_in_order(sequence) or refusal
         if refusal is not None and all(
             part.outcome in ("failed", "timed_out", "skipped") and not part.was_asked
             for part in self.parts
         ):
             raise refusal
 
-    def _ask_in_order(self) -> errors.WSAError | None:
+    def _ask_in_order(self, sequence: deque[Part]) -> errors.WSAError | None:
         """Ask the providers one after the other, until one has an answer or must wait."""
         refusal: errors.WSAError | None = None
-        while self._next_in_order < len(self.parts):
-            part = self.parts[self._next_in_order]
+        while sequence:
+            part = sequence[0]
             if part.outcome is None:
                 refusal = self.router.ask(part) or refusal
                 if part.peek():
@@ -376,8 +379,8 @@ class Lookup:
                     return None
             if part.known or part.given:
                 break
-            self._next_in_order += 1
-        for part in self.parts[self._next_in_order + 1 :]:
+            sequence.popleft()
+        for part in islice(sequence, 1, None):
             part.skip()
         return refusal
 
@@ -385,8 +388,10 @@ class Lookup:
         """A part is over (called by it): ask the next one, tell those who wait."""
         if self.ended or not self.life.alive:
             return
-        if self.first_wins and not self.out_of_time and part is self.parts[self._next_in_order]:
-            self._ask_in_order()
+        if not self.out_of_time:
+            for sequence in self.sequences:
+                if sequence and part is sequence[0]:
+                    self._ask_in_order(sequence)
         self.pump()
 
     def run_out_of_time(self) -> None:
@@ -436,6 +441,7 @@ class Lookup:
             self.budget = None
         for part in self.parts:
             part.close(ending)
+        self.sequences = ()
         self.parts = ()  # they point back here: without this only the collector could free both
         self._misfit = None
         if self.charged:

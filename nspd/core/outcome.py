@@ -16,6 +16,8 @@ class Failure(Struct, frozen=True):
     code: int
     detail: str
     data: dict[str, Any] | None = None
+    setting: str | None = None
+    """The setting whose limit was hit, where the provider named one."""
 
     def raised(self) -> errors.WSAError:
         """The same as an exception."""
@@ -30,5 +32,14 @@ INVALID_HANDLE = Failure(errors.WSA_INVALID_HANDLE, "there is no such lookup her
 
 
 def failure_of(error: errors.WSAError) -> Failure:
-    """The value of an exception."""
-    return Failure(error.code, error.detail or error.name, dict(error.data) or None)
+    """The value of an exception. Its texts can be written, whatever a provider put there."""
+    return Failure(
+        error.code,
+        _writable(error.detail) or error.name,
+        dict(error.data) or None,
+        None if error.setting is None else _writable(error.setting),
+    )
+
+
+def _writable(text: object) -> str:
+    return str(text).encode("utf-8", "backslashreplace").decode()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nspd.core.clock import Timer
     from nspd.core.ending import Ending
     from nspd.core.lookup import Lookup
-    from nspd.core.provider import Answer
+    from nspd.core.provider import Answer, Query
     from nspd.core.run import Run
 
 
@@ -63,6 +63,10 @@ class Part:
         self.budget: Timer | None = None
 
     # Beginning
+
+    def told(self, query: Query) -> Query:
+        """The query to ask, where the lookup is explained (`nspd.core.explain`)."""
+        return query
 
     def answer(self, answer: Answer) -> None:
         """The records are at hand."""
@@ -206,7 +210,8 @@ class Part:
         if code is None:
             self.finish("answered" if self.given else "empty")
         else:
-            self.finish("timed_out" if code == errors.WSAETIMEDOUT else "failed", code)
+            outcome: Outcome = "timed_out" if code == errors.WSAETIMEDOUT else "failed"
+            self.finish(outcome, code, failure.setting)
 
     def run_ended(self) -> None:
         """The run is over (called by it); records that it gave may still be unread."""

@@ -20,7 +20,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from msgspec import Struct
 
+from nspd.core.story import Story
 from nspd.model import errors
+from nspd.model.levels import AuthLevel
 from nspd.model.namespaces import fixed_guid
 from nspd.model.queryset import QuerySet
 
@@ -38,6 +40,11 @@ class Query(Struct, frozen=True, kw_only=True):
     """Whether changes are wanted after the existing set; only for providers that watch."""
     uid: int = -1
     """The user who asks."""
+    story: Story | None = None
+    """Where to note what happens, for a lookup that is to be explained; None for all others.
+
+    It is no part of what is asked: it must change neither the answer nor a sharing key.
+    """
 
 
 class Answer(Struct, frozen=True):
@@ -71,6 +78,21 @@ class Change(Struct, frozen=True, kw_only=True):
     """Seconds until the registration lapses unless renewed; None: never."""
     limit: int | None = None
     """Registrations that this user may have; None: no limit."""
+
+
+class CacheEntry(Struct, frozen=True, kw_only=True):
+    """One answer that a provider has cached, for operators to look at."""
+
+    name: str
+    """The name that was asked for."""
+    type: str
+    """What of it, such as "AAAA"."""
+    kind: str
+    """"answer", "nodata", "nxdomain", or "failure" where a failure is remembered."""
+    ttl: float
+    """Seconds for which it may still be used; below 0 if it is stale but kept."""
+    records: tuple[str, ...] = ()
+    """What was found, each as text."""
 
 
 class Results(Protocol):
@@ -133,6 +155,16 @@ class Provider:
     """Threads of a provider that blocks; None: it does not block."""
     in_all: bool = True
     """Whether lookups over all namespaces (NS_ALL) ask it."""
+    foreign: Callable[[str], bool] | None = None
+    """Whether a name belongs to other providers, by the setting ``domains``; None: no name does.
+
+    Set by the catalog, for providers that make further names of the one that
+    they are asked for, as by a search list: they must leave such names out.
+    """
+    leveled: bool = False
+    """The providers of its namespace are asked by level, one after the other; see `level`."""
+    supports_wildcard: bool = True
+    """A leveled provider may be asked for names for which it has no level, too."""
 
     def __init__(
         self,
@@ -196,3 +228,18 @@ class Provider:
 
     def flush(self) -> None:
         """Forget what is cached. Must not block."""
+
+    def level(self, name: str) -> AuthLevel | None:
+        """What a leveled provider is to a name; None: the name is none of its namespace.
+
+        Must neither block nor wait.
+        """
+        return AuthLevel.NONE
+
+    def cache_entries(self, name: str | None = None) -> Iterable[CacheEntry]:
+        """What is cached, or what of it was asked for by this name. Must not block.
+
+        The entries are taken one by one, and perhaps not all of them; the cache
+        may not change meanwhile.
+        """
+        return ()

@@ -9,15 +9,17 @@ and sweeper) are async.
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import msgspec
 
 from nspd.core.catalog import Catalog, Entry
 from nspd.core.clock import Clock
+from nspd.core.leveling import in_order, sequences
 from nspd.core.limits import Limits
 from nspd.core.lookup import Lookup
 from nspd.core.outcome import Failure, failure_of
@@ -49,6 +51,9 @@ from nspd.model.namespaces import Namespace
 from nspd.model.queryset import QuerySet, carries_all, narrow, oversized_member
 from nspd.model.verdict import Verdict, provider_code
 
+if TYPE_CHECKING:
+    from nspd.core.explain import Explanation
+
 _T = TypeVar("_T")
 
 
@@ -74,6 +79,7 @@ class Observer(Protocol):
         """Detached work has ended."""
 
 
+_NON_AUTHORITATIVE = int(LookupFlags.NON_AUTHORITATIVE)
 _BOTH_CONTAINER_FLAGS = int(LookupFlags.CONTAINERS | LookupFlags.NOCONTAINERS)
 _EMPTY = QuerySet()
 
@@ -194,6 +200,7 @@ class Router:
         watch: bool = False,
         timeout: float | None = None,
         oneshot: bool = False,
+        explanation: Explanation | None = None,
     ) -> Lookup:
         """Check the arguments, make the lookup, start the work; never waits.
 
@@ -207,6 +214,7 @@ class Router:
             timeout: seconds for the whole lookup; None: no bound.
             oneshot: the lookup of one `nspd.Lookup`: it gets no handle, and whoever
                 begins it has it `enter` the session's table if it has to wait.
+            explanation: who is to be told what happens; None: nobody.
 
         Raises:
             WSAError: nothing was begun.
@@ -214,14 +222,23 @@ class Router:
         entries, query = self._admit(
             session, restrictions, control_flags, provider_id, policy, watch
         )
+        part: Callable[[Lookup, Entry], Part] = Part
+        if explanation is not None:
+            query = explanation.admitted(query)
+            part = explanation.part
         handle = self._next_handle
         lookup = Lookup(self, session, handle, query)
-        lookup.first_wins = policy == "first"
-        lookup.parts = tuple([Part(lookup, entry) for entry in entries])
+        lookup.parts = tuple([part(lookup, entry) for entry in entries])
+        if policy == "first":
+            lookup.sequences = (deque(lookup.parts),)
+        elif self.catalog.leveled and not control_flags & _NON_AUTHORITATIVE:
+            lookup.sequences = tuple(
+                deque([lookup.parts[place] for place in places]) for places in sequences(entries)
+            )
         if watch:
-            for part in lookup.parts:
-                if not part.entry.provider.watches:
-                    part.skip()
+            for asked in lookup.parts:
+                if not asked.entry.provider.watches:
+                    asked.skip()
         lookup.begin()
         if session.cancel_on_begin and not oneshot:
             self._cancel_waiting(session)
@@ -302,7 +319,8 @@ class Router:
         entries, query = self._admit(
             session, restrictions, control_flags, provider_id, policy, False
         )
-        if self.observer is not None or (policy == "first" and len(entries) > 1):
+        one_after_another = policy == "first" or self.catalog.leveled
+        if self.observer is not None or (one_after_another and len(entries) > 1):
             return None
         fields = query.control_flags & FIELD_BITS
         whole = carries_all(fields)
@@ -347,6 +365,8 @@ class Router:
         """
         entry, lookup = part.entry, part.lookup
         query = lookup.query
+        if query.story is not None:
+            query = part.told(query)
         answer, failure = self.call_provider(entry, entry.provider.answer, query)
         if failure is None and answer is not None:
             part.answer(answer)
@@ -482,6 +502,9 @@ class Router:
         entries = [entry for entry in entries if entry.provider.registers]
         if not entries:
             raise errors.NotSupported("no provider here takes registrations")
+        if not registration.namespace and len(entries) > 1:
+            # Whose names are others refuses this one, and would hide why it was not made.
+            entries = in_order(entries, 0, registration.service_instance_name) or entries
         machine = visibility == "machine"
         if machine and not peer.may_machine:
             raise errors.AccessDenied(

@@ -18,7 +18,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from nspd.core.limits import READY_BYTES
-from nspd.core.outcome import Failure
+from nspd.core.outcome import Failure, failure_of
 from nspd.model import errors
 from nspd.model.changes import coalesce
 from nspd.model.errors import WSAError
@@ -72,6 +72,7 @@ class Run:
         "exempt",
         "failure",
         "handle",
+        "joined",
         "key",
         "known_here",
         "owner",
@@ -106,6 +107,8 @@ class Run:
         self.key = key
         """What lookups must agree in to share this run; None: it is not shared."""
         self.readers: tuple[Part, ...] | dict[Part, None] = () if key is None else {}
+        self.joined = 0
+        """Readers that it has had, if it is shared."""
         self._log: list[QuerySet] = []
         self._weights: list[int] = []
         self._base = 0  # position of the log's first record among all that were given
@@ -164,6 +167,7 @@ class Run:
         else:
             assert isinstance(self.readers, dict)
             self.readers[part] = None
+            self.joined += 1
 
     def leave(self, part: Part) -> None:
         """One reader less; the last one stops the work."""
@@ -238,7 +242,8 @@ class Run:
         cause = _single_cause(error)
         if isinstance(cause, WSAError):
             code = provider_code(cause.code)
-            return None if code is None else Failure(code, cause.detail)
+            told = failure_of(cause)
+            return None if code is None else Failure(code, told.detail, None, told.setting)
         self._router.log.error("provider failed", provider=self.entry.identifier, exc_info=error)
         return Failure(errors.WSASYSCALLFAILURE, f"the {self.entry.identifier} provider failed")
 

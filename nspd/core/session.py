@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nspd.core.outcome import Failure, failure_of
 from nspd.model import errors
 
 if TYPE_CHECKING:
     from nspd.core.lookup import Lookup
+    from nspd.core.outcome import Failure
     from nspd.core.router import Router
     from nspd.core.setting import Setting
     from nspd.core.users import Peer, User
@@ -51,6 +51,7 @@ class Session:
         "_when_swept",
         "begun",
         "cancel_on_begin",
+        "changes_held",
         "client",
         "closed",
         "dead",
@@ -83,6 +84,8 @@ class Session:
         self._corked = False
         self.life = Life(corked=False)
         self._settings: deque[Setting] = deque()
+        self.changes_held = 0
+        """Bytes of the changes (SetServiceEx) that are not done yet."""
         self._setting: Setting | None = None
         self._sweeps = 0
         self._when_swept: list[Callable[[], None]] = []
@@ -226,7 +229,13 @@ class Session:
     # Registrations: one at a time, in order
 
     def enqueue(self, setting: Setting) -> None:
-        """Carry out a SetServiceEx after those that this client sent before it."""
+        """Carry out a SetServiceEx after those that this client sent before it.
+
+        Its user is charged for it, and his account kept, until it is done.
+        """
+        self.user.runs += 1
+        self.changes_held += setting.size
+        self.user.bytes += setting.size
         self._settings.append(setting)
         if self._setting is None:
             self._next_setting()
@@ -237,20 +246,16 @@ class Session:
             return
         setting = self._setting = self._settings.popleft()
 
-        def over(error: BaseException | None) -> None:
+        def over(failure: Failure | None) -> None:
             bound = setting.session
             if bound is not None and bound != self.id:
                 # The session ended meanwhile: what was bound to it goes as well.
                 self.router.session_ended(bound)
-            setting.done(self._failure(error))
+            self.changes_held -= setting.size
+            self.user.discharge(setting.size)
+            self.user.runs -= 1
+            self.router.forget_if_gone(self.user)
+            setting.done(failure)
             self._next_setting()
 
-        self.router.work.start(setting.carry_out, over)
-
-    def _failure(self, error: BaseException | None) -> Failure | None:
-        if error is None:
-            return None
-        if isinstance(error, errors.WSAError):
-            return failure_of(error)
-        self.router.log.error("registration failed", exc_info=error)
-        return Failure(errors.WSASYSCALLFAILURE, "a provider failed to make the change")
+        setting.carry_out(self.router, over)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nspd.core.outcome import CANCELLED, TIMED_OUT, Outcome
+from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
 
 if TYPE_CHECKING:
     from nspd.core.clock import Timer
@@ -42,9 +42,13 @@ class Waiter:
 
     def withdraw(self) -> None:
         """End the call with 10111 and nothing else (``$/cancelRequest``); the lookup lives on."""
+        self.refuse(CANCELLED)
+
+    def refuse(self, failure: Failure) -> None:
+        """End the call with this; its record, if any, stays for the next call."""
         if self.lookup is not None:
             self.lookup.waiting.remove(self)
-            self.settle(CANCELLED)
+            self.settle(failure)
 
     def time_out(self) -> None:
         """The call's own time-out has come: its record, if any, stays for the next call.

@@ -98,6 +98,7 @@ class WSAError(Exception):
         *,
         code: int | None = None,
         data: Mapping[str, Any] | None = None,
+        setting: str | None = None,
     ) -> None:
         """Make the error.
 
@@ -105,11 +106,14 @@ class WSAError(Exception):
             detail: one sentence for a person.
             code: the error number; by default that of the class.
             data: what else the daemon said (``verdicts``, ``buffer_length``, ...).
+            setting: the setting whose limit was hit, such as "timeout"; a provider
+                gives it, and it stands in the provider's verdict.
         """
         if code is not None:
             self.code = code
         self.detail = detail
         self.data: Mapping[str, Any] = data if data is not None else {}
+        self.setting = setting
         super().__init__(detail)
 
     @property
@@ -137,7 +141,7 @@ class WSAError(Exception):
         return f"{text}: {self.detail}" if self.detail else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (error_for, (self.code, self.detail, dict(self.data)))
+        return (error_for, (self.code, self.detail, dict(self.data), self.setting))
 
 
 _CLASSES: dict[int, type[WSAError]] = {}
@@ -236,6 +240,11 @@ CLASSES: Mapping[int, type[WSAError]] = MappingProxyType(_CLASSES)
 """The class of each code that has one of its own."""
 
 
-def error_for(code: int, detail: str = "", data: Mapping[str, Any] | None = None) -> WSAError:
+def error_for(
+    code: int,
+    detail: str = "",
+    data: Mapping[str, Any] | None = None,
+    setting: str | None = None,
+) -> WSAError:
     """The exception for an error number: its own class, or plain `WSAError`."""
-    return _CLASSES.get(code, WSAError)(detail, code=code, data=data)
+    return _CLASSES.get(code, WSAError)(detail, code=code, data=data, setting=setting)

@@ -12,9 +12,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from nspd.core.limits import UNSENT_BYTES
-from nspd.core.outcome import Failure, Outcome
-from nspd.model.errors import WSA_NOT_ENOUGH_MEMORY, WSASYSCALLFAILURE, WSAError
+from nspd.core.limits import CHANGES_BYTES, UNSENT_BYTES
+from nspd.core.outcome import Failure, Outcome, failure_of
+from nspd.core.waiting import Waiter
+from nspd.model.errors import (
+    WSA_NOT_ENOUGH_MEMORY,
+    WSAENOBUFS,
+    WSASYSCALLFAILURE,
+    WSAError,
+)
 from nspd.model.queryset import QuerySet
 from nspd.wire import encode
 from nspd.wire.decode import Receiver
@@ -31,6 +37,8 @@ TURN = 64
 
 BATCH_BYTES = 8 * 1024 * 1024
 """Bytes of replies held for one batch; past that its calls for records answer 10055."""
+
+BATCH_IS_FULL = Failure(WSAENOBUFS, "the replies to this batch are too large")
 
 
 class Transport(Protocol):
@@ -73,21 +81,42 @@ class _BatchReply:
         self._connection = connection
         self._lines: list[bytes] = []
         self._open = 1  # the batch itself, until all its calls have begun
+        self._for_records: dict[Id, Waiter] = {}
         self.size = 0
 
     def expect(self) -> None:
         self._open += 1
 
+    def wait(self, id: Id) -> None:
+        """One of its calls has to wait."""
+        call = self._connection.waiting.get(id)
+        if isinstance(call, Waiter):
+            self._for_records[id] = call
+
     def put(self, line: bytes) -> None:
         self._lines.append(line)
         self.size += len(line)
         self._connection.hold(len(line))
+        if self.size > BATCH_BYTES and self._for_records:
+            self._take_no_more()
         self.settle()
+
+    def forget(self) -> None:
+        """Let go of its calls, which point back here."""
+        self._for_records.clear()
+
+    def _take_no_more(self) -> None:
+        """One call that never ends must not have all the others' records pile up here."""
+        for_records, self._for_records = self._for_records, {}
+        for id, call in for_records.items():
+            if self._connection.waiting.get(id) is call:
+                call.refuse(BATCH_IS_FULL)
 
     def settle(self) -> None:
         self._open -= 1
         if self._open == 0:
-            self._connection.batches -= 1
+            self._connection.batches.discard(self)
+            self.forget()
             self._connection.hold(-self.size)
             if self._lines:
                 self._connection.put(encode.batch(self._lines))
@@ -111,7 +140,7 @@ class Connection:
         """Other requests that have taken effect and will be answered later."""
         self._answering: Id = None
         self._answered = False  # the request being carried out has been, by `settle`
-        self.batches = 0
+        self.batches: set[_BatchReply] = set()
         """Batches not yet answered."""
         self._output: list[bytes] = []
         self._news: list[bytes] = []  # told while a request is carried out, sent after its reply
@@ -120,6 +149,8 @@ class Connection:
         self._charged = 0
         self._batched = 0
         self.corked = False
+        self.crowded = False
+        """So many changes wait to be made that nothing more is carried out for now."""
         self.closing = False
         """Nothing more is carried out; the link hangs up when nothing is owed (`finished`)."""
         self.discard_input = False
@@ -136,7 +167,7 @@ class Connection:
         if self.closing:
             return False
         events = self._receiver.feed(data)
-        if len(events) == 1 and not self.backlog and not self.corked:
+        if len(events) == 1 and not (self.backlog or self.corked or self.crowded):
             self._in_turn = True
             self._carry_out(events[0])
             if self._news:
@@ -156,7 +187,7 @@ class Connection:
         backlog = self.backlog
         self._in_turn = True
         left = TURN
-        while backlog and left and not self.corked and not self.closing:
+        while backlog and left and not (self.corked or self.crowded or self.closing):
             left -= self._carry_out(backlog.popleft())
             if self._news:
                 self._pass_news_on()
@@ -167,7 +198,7 @@ class Connection:
             backlog.clear()
         if not backlog and self._input_ended:
             self._half_closed()
-        return bool(backlog) and not self.corked
+        return bool(backlog) and not (self.corked or self.crowded)
 
     def _carry_out(self, event: Event) -> int:
         """Carry out one event; returns how many requests that was."""
@@ -200,7 +231,7 @@ class Connection:
         try:
             reply = self.server.handlers[request.method](self, request, sink)
         except WSAError as error:
-            reply = encode.error(id, error.code, error.detail, error.data)
+            reply = _refused(id, error)
         except Exception:
             # A bug of ours must not take the other clients' daemon down.
             self.server.log.exception("request failed", method=request.method)
@@ -231,7 +262,7 @@ class Connection:
 
     def _carry_out_batch(self, batch: Batch) -> int:
         reply = _BatchReply(self)
-        self.batches += 1
+        self.batches.add(reply)
         for item in batch.items:
             reply.expect()
             line = self._answer(item, reply) if isinstance(item, Request) else self._refuse(item)
@@ -239,6 +270,8 @@ class Connection:
                 reply.put(line)
             elif item.notification:
                 reply.settle()
+            else:
+                reply.wait(item.id)
         reply.settle()
         return len(batch.items)
 
@@ -296,6 +329,19 @@ class Connection:
         """Hand over no further record to a client that does not read, until it does."""
         self.corked = corked
         self.session.cork(corked)
+
+    def changes_held(self) -> None:
+        """A change has been put into its queue, or is done: look whether there are too many.
+
+        A user past his bytes may still have one under way from each connection.
+        """
+        session = self.session
+        user, held = session.user, session.changes_held
+        short = user.bytes >= user.byte_limit and not self.peer.administrator
+        crowded = held > (CHANGES_BYTES // 2 if self.crowded else CHANGES_BYTES)
+        self.crowded = crowded or (short and held > 0)
+        if not self.crowded and self.backlog and not self.dead:
+            self.transport.output_ready()
 
     # Calls that are answered later
 
@@ -391,6 +437,23 @@ class Connection:
         for call in list(self._standing.values()):
             call.withdraw()
         self._output.clear()
+        # These point here: without this only the collector could free them.
+        self.transport = _GONE
+        for batch in self.batches:
+            batch.forget()
+        self.batches.clear()
+
+
+class _Gone:
+    """The transport of a connection that is over."""
+
+    unsent = 0
+
+    def output_ready(self) -> None:
+        """Nobody hears it."""
+
+
+_GONE = _Gone()
 
 
 def reply_to(id: Id, outcome: Outcome) -> bytes:
@@ -402,3 +465,11 @@ def reply_to(id: Id, outcome: Outcome) -> bytes:
             outcome = UNWRITABLE_RECORD
     assert isinstance(outcome, Failure)
     return encode.error(id, outcome.code, outcome.detail, outcome.data)
+
+
+def _refused(id: Id, error: WSAError) -> bytes:
+    """The reply that tells an error, without its data if a provider put there what is no JSON."""
+    try:
+        return encode.error(id, error.code, error.detail, error.data)
+    except UNWRITABLE:
+        return encode.error(id, error.code, failure_of(error).detail)

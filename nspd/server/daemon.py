@@ -40,9 +40,15 @@ EX_CONFIG = 78
 _LAST_STEPS = 10
 """Turns of the event loop in which cancelled work may stop, if it does at once."""
 
-_YOUNG = 5_000
-_MIDDLE = 10
+# Each object that lives on is looked at once in either generation, whatever their
+# sizes: small ones make the pauses short, and all of them together no longer.
+_YOUNG = 1_000
+_MIDDLE = 2
 _NEVER = 1_000_000
+
+_BETWEEN_COLLECTIONS = 30.0
+_MOST_BUSY_SECONDS = 600
+_FEW_LOOKUPS = 1_000
 
 
 def main(settings: Settings, load: Callable[[], Settings] | None = None) -> int:
@@ -95,26 +101,28 @@ def tune_collector() -> None:
     What exists at the start stays for good, and need never be looked at again.
     A collection of everything would stop all clients for as long as it takes to
     walk 100,000 lookups; they are freed by reference counts, so it can wait for
-    an idle moment (`_collect_when_idle`).
+    a quiet moment (`collect_when_quiet`).
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
 
 
-async def _collect_when_idle(server: Server) -> None:
-    """Collect everything once in a while, when nobody is being served."""
-    requests = -1
+async def collect_when_quiet(server: Server) -> None:
+    """Collect everything once in a while: in a second without a request.
+
+    If no such second comes for long, then all the same: with few lookups open it
+    takes no longer than some requests do.
+    """
     while True:
-        await anyio.sleep(_IDLE_SECONDS)
-        if server.requests != requests:
+        await anyio.sleep(_BETWEEN_COLLECTIONS)
+        for _ in range(_MOST_BUSY_SECONDS):
             requests = server.requests
-        elif server.router.lookups < _FEW_LOOKUPS and requests >= 0 and gc.get_count()[2]:
+            await anyio.sleep(1)
+            if server.requests == requests:
+                break
+        if server.router.lookups < _FEW_LOOKUPS and gc.get_count()[2]:
             gc.collect()
-
-
-_IDLE_SECONDS = 30.0
-_FEW_LOOKUPS = 1_000
 
 
 def make_entries(settings: Settings) -> list[Entry]:
@@ -191,7 +199,7 @@ async def _serve(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(poller.run)
         tasks.start_soon(_feed_watchdog)
-        tasks.start_soon(_collect_when_idle, server)
+        tasks.start_soon(collect_when_quiet, server)
         tune_collector()
         notify.ready(f"serving at {settings.daemon.socket}")
         server.log.info(

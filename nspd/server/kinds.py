@@ -96,7 +96,7 @@ def _plain(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         members = [_plain(member) for member in get_args(annotation)]
         plain = [member for member in members if member is not None]
-        return reduce(or_, plain) if plain else None
+        return reduce(or_, plain) if set(plain) - {type(None)} else None
     is_custom = isinstance(msgspec.inspect.type_info(annotation), msgspec.inspect.CustomType)
     return None if is_custom else annotation
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nspd.core.limits import UNSENT_BYTES
 from nspd.server.connection import Connection
@@ -50,14 +50,17 @@ class Link:
     # What the socket tells
 
     def _ready(self, events: int) -> None:
-        if self.closed:
-            return
-        if events & READ and self._events & READ:
-            self._read()
-        elif events & GONE:
-            self.close()
-        if events & WRITE and not self.closed:
-            self.flush()
+        try:
+            if self.closed:
+                return
+            if events & READ and self._events & READ:
+                self._read()
+            elif events & GONE:
+                self.close()
+            if events & WRITE and not self.closed:
+                self.flush()
+        except Exception:  # noqa: BLE001 - as in the poller's later stages
+            self.failed()
 
     def _read(self) -> None:
         try:
@@ -72,41 +75,42 @@ class Link:
                 self.close()
         elif data:
             self._received = data
-            self._server.poller.after_reading(self._carry_out)
+            self._server.poller.after_reading(self)
         else:
             self._at_end = True
             self._watch()
             self.connection.end_of_input()
-            self._turn()
+            self._server.poller.after_reading(self)
 
-    def _carry_out(self) -> None:
+    def carry_out(self) -> None:
+        """Carry out what was received, as much as fits one turn, and have the replies sent."""
+        if self.closed:
+            return
         data, self._received = self._received, b""
-        if not self.closed:
-            self._after_turn(self.connection.receive(data))
-
-    def _turn(self) -> None:
-        """Carry out what was received, as much as fits one turn, and send the replies."""
-        self._after_turn(self.connection.turn())
-
-    def _after_turn(self, more: bool) -> None:
+        more = self.connection.receive(data) if data else self.connection.turn()
         if self.connection.owed and self._server.poller.soon_is_cheap:
             # What an End has just stopped is nearly always over within this turn of
             # the loop: then its reply goes in one send with the 10111 before it.
             self.output_ready()
         else:
-            self._server.poller.before_waiting(self._send)
-        if more and not self.closed and not self._turn_due:
+            self._server.poller.before_waiting(self)
+        if more and not self._turn_due:
             self._turn_due = True
             self._server.poller.call_soon(self._next_turn)
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Send what there is, at the end of the poller's turn."""
         if not self.closed:
             self.flush()
 
+    def failed(self) -> None:
+        """Hang up after a bug of ours, while its exception is being handled."""
+        self.log.exception("connection failed")
+        self.close()
+
     def _next_turn(self) -> None:
         self._turn_due = False
-        if not self.closed:
-            self._turn()
+        self._server.poller.after_reading(self)
 
     # What the connection tells
 
@@ -118,7 +122,7 @@ class Link:
 
     def _flush_soon(self) -> None:
         self._flush_due = False
-        self._send()
+        self._server.poller.before_waiting(self)
 
     @property
     def unsent(self) -> int:
@@ -191,9 +195,9 @@ class Link:
         corked = unsent > (UNSENT_BYTES // 2 if connection.corked else UNSENT_BYTES)
         if corked != connection.corked:
             connection.cork(corked)
-            if not corked and connection.backlog and not self._turn_due:
-                self._turn_due = True
-                self._server.poller.call_soon(self._next_turn)
+        if connection.backlog and not (connection.corked or connection.crowded or self._turn_due):
+            self._turn_due = True
+            self._server.poller.call_soon(self._next_turn)
         self._watch()
 
     def _watch(self) -> None:
@@ -214,6 +218,12 @@ class Link:
 
     # The end
 
+    @property
+    def log(self) -> Any:
+        """The log, bound to who is at the other end."""
+        peer = self.connection.peer
+        return self._server.log.bind(pid=peer.pid, uid=peer.uid)
+
     def _stop_patience(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -226,12 +236,7 @@ class Link:
         self.flush()
         if self.closed or self._patience is not lost:
             return
-        self._server.log.warning(
-            "client takes no replies (limits.send_timeout)",
-            pid=self.connection.peer.pid,
-            uid=self.connection.peer.uid,
-            unsent=self.unsent,
-        )
+        self.log.warning("client takes no replies (limits.send_timeout)", unsent=self.unsent)
         self.close()
 
     def _finish(self) -> None:
@@ -252,7 +257,9 @@ class Link:
         self.closed = True
         self._stop_patience()
         self._server.poller.unregister(self._descriptor)
-        self.connection.closed()
-        self._socket.close()
-        self._unsent = memoryview(b"")
-        self._server.forget(self)
+        try:
+            self.connection.closed()
+        finally:
+            self._socket.close()
+            self._unsent = memoryview(b"")
+            self._server.forget(self)

@@ -19,6 +19,7 @@ from nspd.model.queryset import QuerySet
 from nspd.model.verdict import Verdict
 from nspd.server.connection import (
     BATCH_BYTES,
+    BATCH_IS_FULL,
     UNWRITABLE,
     UNWRITABLE_RECORD,
     Connection,
@@ -149,7 +150,7 @@ def next_ex(connection: Connection, request: Request, sink: Sink) -> bytes | Non
     if id is None:
         return None  # the record would be lost
     if sink is not connection:
-        _check_batch(sink)
+        check_batch(sink)
     outcome = lookup.take(p.control_flags, p.buffer_length)
     if outcome is not None:
         return reply_to(id, outcome)
@@ -159,9 +160,10 @@ def next_ex(connection: Connection, request: Request, sink: Sink) -> bytes | Non
     return None
 
 
-def _check_batch(sink: Sink) -> None:
+def check_batch(sink: Sink) -> None:
+    """Raises `NoBuffers` if the replies to a batch are as large as they may get."""
     if getattr(sink, "size", 0) > BATCH_BYTES:
-        raise errors.NoBuffers("the replies to this batch are too large")
+        raise BATCH_IS_FULL.raised()
 
 
 def end(connection: Connection, request: Request, sink: Sink) -> bytes | None:
@@ -190,7 +192,7 @@ def _ended(id: Id, ending: Ending) -> bytes:
     return encode.result(id, EndResult(cancelled=ending.cancelled, work=ending.work))
 
 
-class _WholeLookup(Collector):
+class WholeLookup(Collector):
     """One `nspd.Lookup` under way."""
 
     __slots__ = ("_connection", "_id", "_sink", "reply")
@@ -207,11 +209,29 @@ class _WholeLookup(Collector):
     def prepare(self, record: QuerySet) -> bytes:
         return _written(record)
 
-    def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
+    def answer(self) -> bytes | None:
+        """Take what is ready: the reply, or None if it has to wait for more.
+
+        Raises:
+            WSAError: too many calls wait.
+        """
+        self.run()
+        if self.reply is None:
+            try:
+                self._connection.wait(self._id, self)
+            except errors.WSAError:
+                self.collects.end()
+                raise
+        return self.reply
+
+    def line(self, verdicts: list[Verdict], failure: Failure | None) -> bytes:
+        """The reply, once the lookup is over."""
         if failure is not None:
-            line = reply_to(self._id, failure)
-        else:
-            line = encode.lookup_result(self._id, self.prepared, verdicts)
+            return reply_to(self._id, failure)
+        return encode.lookup_result(self._id, self.prepared, verdicts)
+
+    def done(self, verdicts: list[Verdict], failure: Failure | None) -> None:
+        line = self.line(verdicts, failure)
         if self._id in self._connection.waiting:
             self._connection.settle(self._id, self._sink, line)
         else:
@@ -230,11 +250,10 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     if id is None:
         return None
     if sink is not connection:
-        _check_batch(sink)
+        check_batch(sink)
     p = request.params
     session = connection.session
-    if not connection.peer.may_lookup:
-        raise errors.AccessDenied("this user may not look names up here (access.lookup)")
+    check_may_look_up(connection)
     at_hand = session.router.answer_at_hand(
         session, p.restrictions, p.control_flags, p.provider_id, p.policy
     )
@@ -247,15 +266,7 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     begun = session.router.begin(
         session, p.restrictions, p.control_flags, p.provider_id, p.policy, False, p.timeout, True
     )
-    call = _WholeLookup(connection, id, sink, begun, p.limit)
-    call.run()
-    if call.reply is None:
-        try:
-            connection.wait(id, call)
-        except errors.WSAError:
-            begun.end()
-            raise
-    return call.reply
+    return WholeLookup(connection, id, sink, begun, p.limit).answer()
 
 
 def cancel_request(connection: Connection, request: Request, sink: Sink) -> bytes | None:
@@ -282,6 +293,7 @@ def set_service(connection: Connection, request: Request, sink: Sink) -> None:
         if failure is None:
             connection.server.service_changed(connection.peer, p.registration)
         connection.settle(id, sink, line)
+        connection.changes_held()
 
     session.router.set_service(
         session,
@@ -295,6 +307,7 @@ def set_service(connection: Connection, request: Request, sink: Sink) -> None:
         done=done,
     )
     connection.owe(id)
+    connection.changes_held()
 
 
 # Catalog
@@ -364,6 +377,12 @@ def config_change(connection: Connection, request: Request, sink: Sink) -> None:
         except errors.WSAError:
             call.forget()
             raise
+
+
+def check_may_look_up(connection: Connection) -> None:
+    """Raises `AccessDenied` unless the client's user may look names up."""
+    if not connection.peer.may_lookup:
+        raise errors.AccessDenied("this user may not look names up here (access.lookup)")
 
 
 def check_administrator(connection: Connection) -> None:

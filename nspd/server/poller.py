@@ -19,6 +19,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 import sniffio
@@ -35,6 +36,19 @@ _AT_ONCE = 64
 Handler = Callable[[int], None]
 
 
+class Stages(Protocol):
+    """What has something to do in the later stages of a turn."""
+
+    def carry_out(self) -> None:
+        """Carry out what was read."""
+
+    def send(self) -> None:
+        """Send the replies."""
+
+    def failed(self) -> None:
+        """One of the two has raised (the exception is being handled): a bug, which stays here."""
+
+
 class Poller:
     """Serves descriptors with plain functions. Opened and closed by the server.
 
@@ -45,8 +59,8 @@ class Poller:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._soon: deque[Callable[[], None]] = deque()
-        self._work: deque[Callable[[], None]] = deque()
-        self._sends: deque[Callable[[], None]] = deque()
+        self._work: deque[Stages] = deque()
+        self._sends: deque[Stages] = deque()
         self._kicked = False
         self._turning = False
         self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -73,13 +87,13 @@ class Poller:
         if not self._kicked and not self._turning:
             self._kick()
 
-    def after_reading(self, function: Callable[[], None]) -> None:
-        """From a handler: call a function in this turn, once all that is ready was read."""
-        self._work.append(function)
+    def after_reading(self, read: Stages) -> None:
+        """Within a turn: have something carried out, once all that is ready was read."""
+        self._work.append(read)
 
-    def before_waiting(self, function: Callable[[], None]) -> None:
-        """Within a turn: call a function at its end, once all requests were carried out."""
-        self._sends.append(function)
+    def before_waiting(self, done: Stages) -> None:
+        """Within a turn: have something sent at its end, once all was carried out."""
+        self._sends.append(done)
 
     @property
     def soon_is_cheap(self) -> bool:
@@ -102,10 +116,16 @@ class Poller:
 
     def _finish_turn(self) -> None:
         work, sends = self._work, self._sends
-        while work:
-            work.popleft()()
-        while sends:
-            sends.popleft()()
+        while work or sends:
+            try:
+                while work:
+                    current = work.popleft()
+                    current.carry_out()
+                while sends:
+                    current = sends.popleft()
+                    current.send()
+            except Exception:  # noqa: BLE001 - costs one client, and nobody else the daemon
+                current.failed()
 
     def _turn(self) -> None:
         """Serve what is ready now."""

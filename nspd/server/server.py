@@ -20,7 +20,7 @@ from nspd.core.router import Router
 from nspd.core.users import Peer
 from nspd.model import errors
 from nspd.model.queryset import QuerySet
-from nspd.server import logs, management, operations
+from nspd.server import explaining, logs, management, operations
 from nspd.server.access import Access
 from nspd.server.connection import Connection, Handler
 from nspd.server.link import Link
@@ -71,7 +71,11 @@ class Server:
         self.load = load
         """Reads the configuration again, for a reload; None: there is nothing to read."""
         self.name = f"nspd/{__version__}"
-        self.handlers: dict[str, Handler] = operations.HANDLERS | management.HANDLERS
+        self.handlers: dict[str, Handler] = {
+            **operations.HANDLERS,
+            **explaining.HANDLERS,
+            **management.HANDLERS,
+        }
         self.links: set[Link] = set()
         self._of_user: dict[int, int] = {}
         self.access = Access(settings.access, os.getuid())
@@ -98,7 +102,12 @@ class Server:
                     self._pause_accepting(error)
                     return
                 continue  # that client has given up meanwhile (accept(2))
-            self._welcome(connected)
+            try:
+                self._welcome(connected)
+            except Exception:
+                # A bug of ours must not take the other clients' daemon down.
+                self.log.exception("client not taken")
+                connected.close()
 
     def _pause_accepting(self, error: OSError) -> None:
         """Out of descriptors: asking again at once would only burn the processor."""

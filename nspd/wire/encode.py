@@ -53,6 +53,41 @@ def lookup_result(id: Id, records: Iterable[bytes], verdicts: Iterable[Verdict])
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_encode(id), value)
 
 
+def explain_result(
+    id: Id,
+    records: Iterable[bytes],
+    verdicts: Iterable[Verdict],
+    error: tuple[int, str] | None,
+    elapsed: float,
+    story: Iterable[Any],
+    left_out: int,
+) -> bytes:
+    """The reply to an `nspd.Explain` (`ExplainResult`), from records that are encoded already.
+
+    Args:
+        id: of the request.
+        records: what was found.
+        verdicts: what became of each provider.
+        error: code and sentence of the error with which the lookup ended, if it did.
+        elapsed: seconds that it took.
+        story: the events, with the members of `StoryEvent`.
+        left_out: events for which there was no room.
+    """
+    told = b"null" if error is None else _error(error[0], {"detail": error[1]})
+    return (
+        b'{"jsonrpc":"2.0","id":%b,"result":{"results":[%b],"verdicts":%b,"error":%b,'
+        b'"elapsed":%b,"story":%b,"left_out":%d}}'
+    ) % (
+        _encode(id),
+        b",".join(records),
+        _encode(verdicts),
+        told,
+        _encode(elapsed),
+        _encode(story),
+        left_out,
+    )
+
+
 def error(id: Id, code: int, detail: str = "", data: Mapping[str, Any] | None = None) -> bytes:
     """The reply that carries an error.
 

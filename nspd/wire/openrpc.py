@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from inspect import cleandoc
 from typing import Any
 
@@ -19,8 +20,9 @@ Schema = dict[str, Any]
 _SHAPES_WITHOUT_NULL = (QuerySet, CsAddr, SocketAddress, AfProtocol)
 
 
+@cache
 def document(version: str) -> Schema:
-    """The OpenRPC document, ready to be encoded.
+    """The OpenRPC document, ready to be encoded; made once, for that takes long. Not to be changed.
 
     Beside what OpenRPC defines, methods have ``x-waiting``, ``x-needs-reply`` and
     ``x-admin``, and ``x-notifications`` lists what the daemon sends unasked.

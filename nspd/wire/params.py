@@ -91,6 +91,10 @@ class LookupParams(Params, frozen=True, kw_only=True):
     """Records after which to stop."""
 
 
+class ExplainParams(LookupParams, frozen=True, kw_only=True):
+    """nspd.Explain."""
+
+
 class CancelParams(Params, frozen=True, kw_only=True):
     """$/cancelRequest."""
 
@@ -121,6 +125,15 @@ class WriteOrderParams(Params, frozen=True, kw_only=True):
     """WSCWriteNameSpaceOrder."""
 
     provider_ids: tuple[Guid, ...]
+
+
+class ShowCacheParams(Params, frozen=True, kw_only=True):
+    """nspd.ShowCache."""
+
+    name: Annotated[str, Meta(max_length=1024)] | None = None
+    """Only what was asked for by this name."""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    """Entries after which to stop."""
 
 
 class SetLogLevelParams(Params, frozen=True, kw_only=True):

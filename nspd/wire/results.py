@@ -52,6 +52,75 @@ class LookupResult(Result, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
 
 
+class FailureData(Result, frozen=True, kw_only=True):
+    """What there is to say of a failure."""
+
+    detail: str = ""
+    """One sentence for a person."""
+
+
+class LookupFailure(Result, frozen=True, kw_only=True):
+    """What an explained lookup failed with; it reads like the error of a reply."""
+
+    code: int
+    message: str
+    """The symbolic name of the code."""
+    data: FailureData = FailureData()
+
+
+class StoryEvent(Result, frozen=True, kw_only=True):
+    """One thing that happened in an explained lookup."""
+
+    at: float
+    """Seconds since the lookup began; below 0 for shared work that ran before."""
+    event: str
+    """What kind of thing, in a word (docs/protocol.md has the list)."""
+    provider_id: str | None
+    """The provider that it is about; None: the lookup as a whole."""
+    identifier: str | None
+    facts: dict[str, str | int | float | bool | None]
+
+
+class ExplainResult(Result, frozen=True, kw_only=True):
+    """A whole lookup and its story."""
+
+    results: tuple[QuerySet, ...]
+    verdicts: tuple[Verdict, ...]
+    error: LookupFailure | None
+    """What nspd.Lookup would have failed with; None: it would have given the results."""
+    elapsed: float
+    """Seconds from the beginning to the end."""
+    story: tuple[StoryEvent, ...]
+    """In the order of time."""
+    left_out: int
+    """Events for which the story had no room."""
+
+
+class CachedAnswer(Result, frozen=True, kw_only=True):
+    """One answer in the cache of a provider."""
+
+    provider_id: str
+    identifier: str
+    name: str
+    """The name that was asked for."""
+    type: str
+    """What of it, such as "AAAA"."""
+    kind: str
+    """What was found: "answer", "nodata", "nxdomain" or "failure"."""
+    ttl: float
+    """Seconds for which it may still be used; below 0 if it is stale but kept."""
+    records: tuple[str, ...]
+    """What was found, each record as text."""
+
+
+class CacheResult(Result, frozen=True, kw_only=True):
+    """What the providers have cached."""
+
+    entries: tuple[CachedAnswer, ...]
+    complete: bool
+    """Whether these are all of them; False: the limit was reached."""
+
+
 class ProviderEntry(Result, frozen=True, kw_only=True):
     """One entry of the catalog."""
 

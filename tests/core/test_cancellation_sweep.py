@@ -6,9 +6,7 @@ is charged, and what the reader got is the beginning of what there was (C7).
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -28,36 +26,12 @@ from tests.core.world import (
     until,
     work_known,
 )
+from tests.stepping import stepped
 
 pytestmark = pytest.mark.anyio
 
 MOST_STEPS = 60
 """More steps than any script here takes; reaching it is a failure of the sweep."""
-
-
-@types.coroutine
-def stepped(
-    inner: Coroutine[Any, Any, None], before: Callable[[int], None]
-) -> Generator[Any, Any, None]:
-    """Run a coroutine, calling ``before`` with the number of each step that it takes."""
-    step = 0
-    value: Any = None
-    error: BaseException | None = None
-    while True:
-        before(step)
-        step += 1
-        try:
-            if error is None:
-                yielded = inner.send(value)
-            else:
-                caught, error = error, None
-                yielded = inner.throw(caught)
-        except StopIteration:
-            return
-        try:
-            value = yield yielded
-        except BaseException as thrown:  # noqa: BLE001 - handed on to the inner coroutine
-            error = thrown
 
 
 class Stepped(TestProvider):

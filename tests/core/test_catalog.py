@@ -40,11 +40,11 @@ def test_all_is_every_active_provider_that_takes_part() -> None:
         ("host.example", [3]),
         ("lab", [1, 2]),
         ("x.lab", [1, 2]),
-        (None, [3]),
+        (None, [1, 2, 3]),
     ],
 )
 def test_suffixes_route(name: str | None, expected: list[int]) -> None:
-    """A name goes to those that claim its suffix, else to those that claim none."""
+    """A name goes to those that claim its suffix, else to those that claim none; no name to all."""
     catalog = Catalog([entry(1, ".Corp.Example", "lab"), entry(2, "lab."), entry(3)])
     assert asked(catalog, name=name) == expected
 
@@ -112,3 +112,20 @@ def test_a_watcher_may_watch_again() -> None:
     assert told == [0]
     catalog.enable(catalog.find(fixed_guid(1)), True)
     assert told == [0, 1]
+
+
+def test_a_provider_knows_which_names_are_others() -> None:
+    """What the catalog tells a provider of claims, for names that it makes itself."""
+    claimant, other = entry(1, "corp.example", "x.lab"), entry(2, "dc1.corp.example")
+    catalog = Catalog([claimant, other, entry(3)])
+    foreign = {e.namespace: e.provider.foreign for e in catalog}
+    for name, to in (
+        ("db.corp.example", {2, 3}),
+        ("db.dc1.corp.example", {1, 3}),
+        ("www.example", set()),
+        ("lab", set()),
+    ):
+        assert {n for n, is_foreign in foreign.items() if is_foreign and is_foreign(name)} == to
+    catalog.configure(claimant, budget=None, domains=())
+    catalog.configure(other, budget=None, domains=())
+    assert [e.provider.foreign for e in catalog] == [None, None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,6 +53,46 @@ def test_the_heap_is_rebuilt_when_half_of_it_is_dead() -> None:
     for timer in kept:
         timer.cancel()
     assert len(clock) <= 130
+
+
+def test_the_heap_is_not_rebuilt_for_a_few() -> None:
+    """Up to half of the entries may be dead, counted without those whose time has passed."""
+    now = Now()
+    clock = Clock(now)
+    for number in range(64):
+        clock.call_later(number / 100, lambda: None).cancel()
+    assert len(clock) == 64
+    now.now += 1
+    assert not clock._fire(now())
+    assert len(clock) == 0
+    timers = [clock.call_later(1000, lambda: None) for _ in range(200)]
+    for timer in timers[:100]:
+        timer.cancel()
+    assert len(clock) == 200
+    timers[100].cancel()
+    assert len(clock) == 99
+    for timer in timers[101:120]:
+        timer.cancel()
+    assert len(clock) == 99
+
+
+def test_a_rebuilt_heap_is_in_order() -> None:
+    """What is left after a rebuild still comes when it is due, and not before."""
+    now, chance = Now(), random.Random(7)
+    clock, fired = Clock(now), list[int]()
+    delays = [chance.randrange(1, 1000) for _ in range(600)]
+    timers = [clock.call_later(delay, partial(fired.append, delay)) for delay in delays]
+    gone = set(chance.sample(range(600), 400))
+    for index in gone:
+        timers[index].cancel()
+    assert len(clock) < 500
+    start = now.now
+    left = [delay for index, delay in enumerate(delays) if index not in gone]
+    for passed in range(0, 1000, 50):
+        now.now = start + passed
+        while clock._fire(now()):
+            pass
+        assert sorted(fired) == sorted(delay for delay in left if delay <= passed)
 
 
 def test_cancelling_twice_or_late_is_harmless() -> None:

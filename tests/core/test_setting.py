@@ -186,3 +186,47 @@ async def test_who_may_not_register() -> None:
         session.startup(1, "", False)
         with pytest.raises(errors.AccessDenied):
             change(world, session)
+
+
+async def test_success_although_a_later_one_crashes() -> None:
+    """One that made the change is success, whatever becomes of the others; the crash is logged."""
+    taking, crashing = Store(), Store(namespace=70002, error=ZeroDivisionError())
+    last = Store(namespace=70003)
+    async with open_world(taking, crashing, last) as world:
+        world.log.announced.add("registration failed")
+        done = change(world, world.session())
+        await until(lambda: done.outcomes)
+        assert done.outcomes == [None]
+        assert (len(taking.changes), len(last.changes)) == (1, 1)
+        assert ("error", "registration failed") in world.log.entries
+
+
+class Strayed(Store):
+    """Awaits something that somebody else cancels (C15)."""
+
+    async def set_service(self, change: Change) -> None:
+        stray: BaseException | None = None
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await anyio.lowlevel.checkpoint()
+            except anyio.get_cancelled_exc_class() as cancelled:
+                stray = cancelled
+        assert stray is not None
+        raise stray
+
+
+async def test_success_although_one_is_struck_by_a_stray_cancellation() -> None:
+    """A cancellation that is nobody's is that provider's failure, and of no other."""
+    last = Store(namespace=70003)
+    async with open_world(Store(), Strayed(namespace=70002), last) as world:
+        world.log.announced.add("registration failed")
+        session = world.session()
+        everywhere = change(world, session)
+        there = change(world, session, registration=named("n", namespace=70002))
+        await until(lambda: there.outcomes)
+        assert everywhere.outcomes == [None]
+        assert len(last.changes) == 1
+        (failure,) = there.outcomes
+        assert failure is not None
+        assert failure.code == 10107

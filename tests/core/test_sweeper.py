@@ -7,6 +7,7 @@ from typing import cast
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from nspd.core.lookup import Lookup
 from nspd.core.sweeper import SLICE, Sweeper
@@ -59,3 +60,23 @@ async def test_many_take_turns() -> None:
         tasks.cancel_scope.cancel()
     assert done == ["small", "large"]
     assert {lookup.closed for lookup in [*large, *small]} == {1}
+
+
+async def test_others_get_their_turn_between_slices() -> None:
+    """While many are closed, every other task takes a step after each slice."""
+    sweeper, done = Sweeper(), list[str]()
+    lookups = fakes(SLICE * 5)
+    closed_at: list[int] = []
+
+    async def other() -> None:
+        while not done:
+            closed_at.append(sum(lookup.closed for lookup in lookups))
+            await checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sweeper.run)
+        sweep(sweeper, lookups, done, "all")
+        tasks.start_soon(other)
+        await until(lambda: done)
+        tasks.cancel_scope.cancel()
+    assert {SLICE * slices for slices in range(1, 5)} <= {*closed_at}

@@ -27,8 +27,9 @@ def test_bytes_given_back_wake_those_that_wait_for_them() -> None:
     user.bytes = 250
     user.starved.add(cast(Run, run))
     user.discharge(100)
-    assert run.woken == 0
-    user.discharge(51)
+    user.discharge(50)
+    assert (run.woken, user.bytes) == (0, user.byte_limit)
+    user.discharge(1)
     assert (run.woken, user.bytes, user.starved) == (1, 99, set())
 
 

@@ -50,3 +50,17 @@ async def test_first_come_first_served() -> None:
             await turns(1)
         session.cork(False)
         assert [calls[i].name for i in (0, 2, 3)] == ["test-1", "test-2", "test-3"]
+
+
+@pytest.mark.anyio
+async def test_an_answered_call_holds_nothing() -> None:
+    """Whoever keeps a call that was answered keeps neither its lookup nor its timer with it."""
+    async with open_world() as world:
+        lookup = begin(world.session(), "gate=never")
+        calls = [next_ex(lookup, timeout=60) for _ in range(3)]
+        assert all(call.timer is not None and call.lookup is lookup for call in calls)
+        calls[1].withdraw()
+        lookup.end()
+        for call in calls:
+            assert (call.code, call.timer, call.lookup) == (10111, None, None)
+            assert (call.next, call.prev) == (None, None)

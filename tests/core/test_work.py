@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from nspd.core.work import Work, open_work_group
+from nspd.core.work import Work, give_way_if_cancelled, open_work_group
 from tests.core.world import until
 
 pytestmark = pytest.mark.anyio
@@ -252,3 +253,26 @@ async def test_calm_and_press() -> None:
         assert resumed == before + 1
         released.set()
         await until(lambda: work.finished)
+
+
+async def test_outside_of_work_there_is_nothing_to_give_way_to() -> None:
+    """A provider may call a worker from a task of its own, for no lookup (`Host.run_blocking`)."""
+    await give_way_if_cancelled()
+
+
+class Stop(BaseException):
+    """Something that must stop the process, as KeyboardInterrupt does."""
+
+
+async def test_what_must_stop_the_process_is_no_failure_of_a_provider() -> None:
+    """In a group, too, it goes on its way; the work's reader is not told of it as an error."""
+
+    async def body() -> None:
+        raise BaseExceptionGroup("of a task group", [Stop(), LookupError()])
+
+    ends = Ends()
+    with contextlib.suppress(Stop, BaseExceptionGroup):
+        async with open_work_group() as group:
+            group.start(body, ends)
+            await until(lambda: group.running == 0)
+    assert ends.errors == [None]

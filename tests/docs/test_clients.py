@@ -14,6 +14,7 @@ LAST_LINES = [
     "localhost",
     "localhost (CsAddr(",
     "hosts answered 3",
+    "finished None {'records': 0, 'error': 10108} after 0.",
     "given up: True",
     "registry empty",
     "it was there only once",

@@ -51,12 +51,16 @@ INVALID_REQUEST = -32600
 class Daemon:
     """`nspd serve` on a socket of its own; it says itself when it is ready."""
 
-    def __init__(self, directory: Path, backend: str) -> None:
+    def __init__(
+        self, directory: Path, backend: str, more: str = "", connections: int = CONNECTIONS
+    ) -> None:
+        """Start it and wait until it serves; ``more`` is added to its configuration."""
         self.socket = directory / "nspd.sock"
         self._log = directory / "log"
         configuration = directory / "nspd.toml"
         configuration.write_text(
-            CONFIGURATION.format(directory=directory, backend=backend, connections=CONNECTIONS)
+            CONFIGURATION.format(directory=directory, backend=backend, connections=connections)
+            + more
         )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NSPD_")}
         with (

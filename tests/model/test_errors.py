@@ -73,3 +73,12 @@ def test_what_the_data_says() -> None:
     assert errors.BufferTooSmall().needed == 0
     assert error_for(10110, data={"verdicts": [1]}).verdicts == [1]
     assert error_for(10110).verdicts == []
+
+
+def test_the_setting_that_fired_goes_along() -> None:
+    """An error keeps the name of the setting, also over a pickle and as another object."""
+    error = errors.TimedOut("no server answered", setting="attempts")
+    for same in (pickle.loads(pickle.dumps(error)), errors.error_for(10060, setting="attempts")):
+        assert type(same) is errors.TimedOut
+        assert same.setting == "attempts"
+    assert errors.TimedOut().setting is None

@@ -14,6 +14,7 @@ from nspd.core.session import Session
 from nspd.model import errors
 from nspd.model.queryset import CsAddr, QuerySet, SocketAddress, Version
 from nspd.providers.test import Script, TestProvider, parse_script
+from nspd.providers.test.gates import MOST_GATES, Gates
 from tests.backends import EACH, REAL_TIME, VIRTUAL_TIME, backend
 from tests.core.world import (
     TEST,
@@ -370,3 +371,62 @@ async def test_asked_only_by_namespace_or_guid() -> None:
         with pytest.raises(errors.ServiceNotFound):
             session.begin(QuerySet(query_string="records=1"))
         begin(session, restrictions=QuerySet(provider_id="5e1d0000-0000-4000-8000-000000010001"))
+
+
+def _gates_of(world: World) -> Gates:
+    (entry,) = world.router.catalog
+    assert isinstance(entry.provider, TestProvider)
+    return entry.provider._gates
+
+
+async def test_a_gate_with_nothing_at_it_is_forgotten() -> None:
+    """Only tokens and those who wait are kept: names of gates alone hold no memory."""
+    async with open_world() as world:
+        session = world.session()
+        waiting = [begin(session, f"gate=g{number}") for number in range(20)]
+        await turns(5)
+        assert len(_gates_of(world)) == 20
+        for lookup in waiting[:10]:
+            lookup.end()
+        for number in range(10, 20):
+            add_tokens(world, f"g{number}")
+        await turns(50)
+        assert [lookup.ready for lookup in waiting[10:]] == [1] * 10
+        assert len(_gates_of(world)) == 0
+
+
+async def test_tokens_that_nobody_takes_are_bounded() -> None:
+    """Past so many gates with tokens the oldest loses its own; those at which one waits stay."""
+    async with open_world() as world:
+        session = world.session()
+        waiting = begin(session, "gate=waited-for")
+        await turns(5)
+        for number in range(MOST_GATES + 10):
+            add_tokens(world, f"g{number}", 2)
+        assert len(_gates_of(world)) == MOST_GATES + 1
+        old, new = begin(session, "gate=g9"), begin(session, "gate=g10")
+        add_tokens(world, "waited-for")
+        await turns(50)
+        assert (old.ready, new.ready, waiting.ready) == (0, 1, 1)
+
+
+async def test_no_token_is_no_gate() -> None:
+    """Adding none, again and again, keeps nothing."""
+    async with open_world() as world:
+        for number in range(100):
+            add_tokens(world, f"g{number}", 0)
+        assert len(_gates_of(world)) == 0
+
+
+async def test_a_token_in_hand_at_a_reset_is_forgotten_with_the_others() -> None:
+    """One who was given a token and cancelled does not leave it to those who come after a reset."""
+    async with open_world() as world:
+        session = world.session()
+        lookup = begin(session, "gate=g")
+        await turns(5)
+        add_tokens(world, "g")
+        lookup.end()
+        _reset(world)
+        after = begin(session, "gate=g")
+        await turns(50)
+        assert after.ready == 0

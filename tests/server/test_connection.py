@@ -75,7 +75,7 @@ async def test_c1_one_reply_whatever_the_handler_does(
         status = await client.result("nspd.Status")
         assert status["census"]["waiting_calls"] == 0
         assert not house.connection().owed
-        assert house.connection().batches == 0
+        assert house.connection().batches == set()
 
 
 async def test_duplicate_id_of_a_waiting_call() -> None:

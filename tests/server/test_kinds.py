@@ -41,12 +41,14 @@ class Echo(Provider):
         pause: float = 0.0,
         path: str | PathLike[str] | None = None,
         clock: Callable[[], float] = monotonic,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(provider_id=provider_id, identifier=identifier, namespace=namespace)
         self.greeting = greeting
         self.pause = pause
         self.path = path
         self.clock = clock
+        self.on_start = on_start
 
 
 class Plain(Provider):

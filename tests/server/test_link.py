@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 
@@ -9,7 +10,9 @@ import anyio
 import pytest
 
 from nspd.core.limits import UNSENT_BYTES, Limits
+from nspd.core.session import Session
 from nspd.server.connection import Connection
+from nspd.server.link import Link
 from tests.backends import VIRTUAL_TIME
 from tests.server.house import Client, open_house, until
 
@@ -210,3 +213,83 @@ async def test_oversized_line_discards_for_a_second_and_closes() -> None:
         await anyio.sleep(0.2)
         assert not house.server.links
         assert len(client.messages) == 1
+
+
+def _breaks(*args: object) -> None:
+    raise ZeroDivisionError("a bug of ours")
+
+
+@pytest.mark.parametrize("place", ["receive", "turn", "take_output", "closed"])
+async def test_a_bug_costs_one_connection(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception out of what serves a socket is logged and closes it; the others go on."""
+    async with open_house() as house:
+        house.log.announced.add("connection failed")
+        client = await house.client()
+        await client.startup()
+        client.next(await client.begin("gate=never"))
+        (struck,) = house.server.links
+        await until(lambda: struck.connection.waiting)
+        other = await house.client()
+        ordinary = struck.connection.closed
+        with monkeypatch.context() as patch:
+            if place == "turn":
+                patch.setattr(struck.connection, "receive", lambda data: True)
+            patch.setattr(struck.connection, place, _breaks)
+            client.send("nspd.Status")
+            if place == "closed":
+                client.socket.close()
+            await until(lambda: struck not in house.server.links)
+        if place == "closed":
+            ordinary()  # so that what this left behind is not taken for a leak
+        else:
+            await client.hung_up()
+        await other.startup()
+        assert await other.code(other.next(await other.begin())) == 0
+        assert ("exception", "connection failed") in house.log.entries
+
+
+async def test_a_bug_in_accepting_costs_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cannot be welcomed is hung up on; the next one is."""
+    async with open_house() as house:
+        house.log.announced.add("client not taken")
+        with monkeypatch.context() as patch:
+            patch.setattr(house.server.access, "peer", _breaks)
+            unlucky = house.knock()
+            await unlucky.hung_up()
+        client = await house.client()
+        await client.startup()
+
+
+@pytest.mark.parametrize("last_words", [b"", b"[" * 200, b'{"jsonrpc":"2.0","id":1}\n'])
+async def test_a_connection_that_is_over_leaves_no_cycle(last_words: bytes) -> None:
+    """What a client had is freed at once, and does not wait for the collector."""
+    async with open_house() as house:
+        gc.collect()
+        gc.disable()
+        try:
+            client = await house.client()
+            await client.startup()
+            client.next(await client.begin("gate=never"))
+            client.send("nspd.Monitor")
+            handle = await client.begin("gate=never")
+            await until(lambda: len(house.connection().waiting) == 2)
+            client.write(
+                [
+                    {
+                        "jsonrpc": "2.0",
+                        "id": "member",
+                        "method": "NSPv2LookupServiceNextEx",
+                        "params": {"lookup": handle},
+                    }
+                ]
+            )
+            await until(lambda: len(house.connection().waiting) == 3)
+            client.write_bytes(last_words)
+            client.socket.close()
+            await until(lambda: not house.server.links and house.router.work.running == 0)
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            left = [o for o in gc.get_objects() if isinstance(o, Link | Connection | Session)]
+            assert left == []
+        finally:
+            gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -110,6 +111,28 @@ async def test_a_new_descriptor_gets_no_event_of_an_old_one(
             poller.unregister(each.fileno())
 
 
+class Noted:
+    """Notes what the poller has it do."""
+
+    def __init__(self, poller: Poller, name: str, stages: list[str]) -> None:
+        self._poller = poller
+        self._name = name
+        self._stages = stages
+
+    def carry_out(self) -> None:
+        self._stages.append(f"work {self._name}")
+        self._poller.before_waiting(self)
+        if self._name == "broken":
+            raise ArithmeticError
+
+    def send(self) -> None:
+        self._stages.append(f"send {self._name}")
+
+    def failed(self) -> None:
+        assert isinstance(sys.exc_info()[1], ArithmeticError)
+        self._stages.append(f"failed {self._name}")
+
+
 async def test_a_turn_reads_all_then_works_then_sends(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
@@ -120,12 +143,7 @@ async def test_a_turn_reads_all_then_works_then_sends(
         def handler(name: str, own: socket.socket) -> None:
             own.recv(1)
             stages.append(f"read {name}")
-
-            def work() -> None:
-                stages.append(f"work {name}")
-                poller.before_waiting(lambda: stages.append(f"send {name}"))
-
-            poller.after_reading(work)
+            poller.after_reading(Noted(poller, name, stages))
 
         ours, theirs = pair
         ours.send(b"x")
@@ -139,16 +157,26 @@ async def test_a_turn_reads_all_then_works_then_sends(
             poller.unregister(each.fileno())
 
 
-async def test_sends_asked_for_outside_of_a_turn_leave_in_the_next() -> None:
-    """A function called soon may use the stages as a handler does."""
-    order: list[str] = []
+async def test_what_is_called_soon_may_use_the_stages() -> None:
+    """Work asked for outside of a turn is carried out in the next one, and sent at its end."""
+    stages: list[str] = []
+    async with running() as poller:
+        poller.call_soon(lambda: poller.after_reading(Noted(poller, "a", stages)))
+        poller.call_soon(lambda: stages.append("other work"))
+        await until(lambda: len(stages) == 3)
+        assert stages == ["other work", "work a", "send a"]
+
+
+async def test_a_failing_step_costs_nobody_else_his_turn() -> None:
+    """Whoever raises is told, within the handling of it; the others go on."""
+    stages: list[str] = []
     async with running() as poller:
 
-        def work() -> None:
-            order.append("work")
-            poller.before_waiting(lambda: order.append("send"))
+        def turn() -> None:
+            for name in ("a", "broken", "b"):
+                poller.after_reading(Noted(poller, name, stages))
 
-        poller.call_soon(work)
-        poller.call_soon(lambda: order.append("other work"))
-        await until(lambda: len(order) == 3)
-        assert order == ["work", "other work", "send"]
+        poller.call_soon(turn)
+        await until(lambda: len(stages) == 7)
+        assert stages[:4] == ["work a", "work broken", "failed broken", "work b"]
+        assert stages[4:] == ["send a", "send broken", "send b"]

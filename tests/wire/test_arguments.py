@@ -73,6 +73,14 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "timeout": 0,
         "limit": 1,
     },
+    "nspd.Explain": {
+        "restrictions": {},
+        "control_flags": 0,
+        "provider_id": GUID,
+        "policy": "first",
+        "timeout": 0,
+        "limit": 1,
+    },
     "$/cancelRequest": {"id": "a"},
     "NSPv2SetServiceEx": {
         "registration": {"service_instance_name": "a"},
@@ -86,6 +94,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "WSCEnableNSProvider": {"provider_id": GUID, "enable": False},
     "WSCWriteNameSpaceOrder": {"provider_ids": [GUID]},
     "nspd.EndLookup": {"lookup": 1},
+    "nspd.ShowCache": {"name": "a", "limit": 1},
     "nspd.SetLogLevel": {"level": "debug"},
     "nspd.TestGate": {"gate": "g", "tokens": 2},
 }

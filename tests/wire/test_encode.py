@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from nspd.model import errors
 from nspd.model.queryset import CsAddr, QuerySet, SocketAddress, Version
 from nspd.model.verdict import Verdict
 from nspd.wire import encode
-from nspd.wire.results import BeginResult, Event, LookupResult
+from nspd.wire.results import BeginResult, Event, ExplainResult, LookupResult, StoryEvent
 from tests.wire.streams import quick
 
 IDS = st.integers(-(10**40), 10**40) | st.text(max_size=20)
@@ -111,6 +112,27 @@ def test_verdicts_are_sent_with_all_their_members() -> None:
         "records": 0,
         "elapsed": 0.5,
     }
+
+
+@quick
+@given(id=IDS, failed=st.booleans())
+def test_an_explained_lookup_is_the_type_that_clients_read(id: int | str, failed: bool) -> None:
+    """It is put together from encoded records, and reads as an `ExplainResult`."""
+    event = StoryEvent(at=0.5, event="begun", provider_id=None, identifier=None, facts={"a": 1})
+    error = (10108, "nobody knows") if failed else None
+    records = [] if failed else [msgspec.json.encode(RECORD)] * 2
+    line = encode.explain_result(id, records, [], error, 0.75, [event], 3)
+    assert b"\n" not in line
+    message = json.loads(line)
+    assert (message["jsonrpc"], message["id"]) == ("2.0", id)
+    told = msgspec.convert(message["result"], ExplainResult)
+    assert len(told.results) == len(records)
+    assert (told.verdicts, told.elapsed, told.story, told.left_out) == ((), 0.75, (event,), 3)
+    if told.error is None:
+        assert not failed
+    else:
+        assert told.error.message == "WSASERVICE_NOT_FOUND"
+        assert (told.error.code, told.error.data.detail) == error
 
 
 @pytest.mark.parametrize(

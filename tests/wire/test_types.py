@@ -11,6 +11,7 @@ from nspd.wire.types import METHODS, Method
 
 WAITING = {
     "NSPv2LookupServiceNextEx",
+    "nspd.Explain",
     "nspd.Lookup",
     "nspd.Monitor",
     "WSAProviderConfigChange",
@@ -31,13 +32,14 @@ def test_calls_that_do_nothing_as_notifications() -> None:
 
 
 def test_calls_for_administrators() -> None:
-    """Those that change the daemon for everyone."""
+    """Those that change the daemon for everyone, or tell what others ask it."""
     assert {name for name, method in METHODS.items() if method.admin} == {
         "WSCEnableNSProvider",
         "WSCWriteNameSpaceOrder",
         "nspd.FlushCaches",
         "nspd.Reload",
         "nspd.SetLogLevel",
+        "nspd.ShowCache",
         "nspd.TestGate",
         "nspd.TestReset",
     }
@@ -67,5 +69,6 @@ def test_methods_with_a_query_set() -> None:
     assert {name: method.query_set for name, method in METHODS.items() if method.query_set} == {
         "NSPv2LookupServiceBegin": "restrictions",
         "nspd.Lookup": "restrictions",
+        "nspd.Explain": "restrictions",
         "NSPv2SetServiceEx": "registration",
     }

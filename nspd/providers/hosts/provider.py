@@ -169,6 +169,9 @@ class HostsProvider(provider.Provider):
 
     def answer(self, query: Query) -> Answer | None:
         """Answer from memory; None for a watch, and for what must read many lines."""
+        if query.story is not None:
+            lines, problem = self._table.lines, self._complaint
+            query.story.note("file", path=self._path, lines=lines, problem=problem)
         if query.watch:
             return None
         name = query.restrictions.service_instance_name or ""

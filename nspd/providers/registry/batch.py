@@ -28,6 +28,7 @@ class Batch:
         index: what the changes are made to.
         describe: the record that answers for an object.
         new_row: gives the next free id of the store.
+        name_key: gives the form in which names are compared.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Batch:
         index: Index,
         describe: Callable[[QuerySet], QuerySet],
         new_row: Callable[[], int],
+        name_key: Callable[[str], str] = folded,
     ) -> None:
         self._index = index
         self._describe = describe
         self._new_row = new_row
+        self._name_key = name_key
         self._now = index.clock()
         self._decided: dict[Key, Registration | None] = {}
         self._made: Counter[int] = Counter()
@@ -57,7 +60,7 @@ class Batch:
             WSAError: the error that the table of SetServiceEx gives.
         """
         given = change.registration
-        key = _key(change)
+        key = self._key(change)
         current = self._find(key)
         if current is not None and not (change.administrator or change.uid == current.maker):
             raise AccessDenied("another user made this registration")
@@ -90,6 +93,19 @@ class Batch:
             self._decided[key] = self._registration(
                 registered, current.maker, change, session, row=current.row
             )
+
+    def _key(self, change: Change) -> Key:
+        given = change.registration
+        if not given.service_instance_name:
+            raise InvalidArgument("a registration needs a service_instance_name")
+        try:
+            msgspec.json.encode(given)
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(
+                f"the registration holds text that is no Unicode: {error}"
+            ) from error
+        user = None if change.machine else change.uid
+        return Key(user, context_key(given.context), self._name_key(given.service_instance_name))
 
     def _find(self, key: Key) -> Registration | None:
         if key not in self._decided:
@@ -157,15 +173,3 @@ class Batch:
             else:
                 self._index.put(key, decided)
         self._index.stale_rows.clear()
-
-
-def _key(change: Change) -> Key:
-    given = change.registration
-    if not given.service_instance_name:
-        raise InvalidArgument("a registration needs a service_instance_name")
-    try:
-        msgspec.json.encode(given)
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"the registration holds text that is no Unicode: {error}") from error
-    user = None if change.machine else change.uid
-    return Key(user, context_key(given.context), folded(given.service_instance_name))

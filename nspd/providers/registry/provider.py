@@ -29,6 +29,7 @@ MACHINE = None
 """The user of names that everybody sees."""
 
 _CONTAINERS = int(LookupFlags.CONTAINERS)
+_PREFERRED_NAMES = int(LookupFlags.RETURN_PREFERRED_NAMES)
 _RETURN_ADDR = int(LookupFlags.RETURN_ADDR)
 
 _SLICE = 256
@@ -61,6 +62,7 @@ class RegistryProvider(Provider):
         identifier: see `Provider`.
         namespace: see `Provider`.
         clock: the time in seconds since 1970, for leases.
+        name_key: the form in which names are compared; equal for those that are the same.
 
     Raises:
         ValueError: the store is neither.
@@ -80,6 +82,7 @@ class RegistryProvider(Provider):
         identifier: str | None = None,
         namespace: int | None = None,
         clock: Callable[[], float] = time.time,
+        name_key: Callable[[str], str] = folded,
     ) -> None:
         super().__init__(provider_id=provider_id, identifier=identifier, namespace=namespace)
         medium, _, path = store.partition(":")
@@ -87,6 +90,7 @@ class RegistryProvider(Provider):
             raise ValueError(f'store: {store!r} is neither "memory" nor "sqlite:PATH"')
         self._store = Store(path) if path else None
         self._index = Index(clock)
+        self._name_key = name_key
         self._rows = itertools.count(1)
         self._queue: deque[_Waiting] = deque()
         self._running = False
@@ -123,7 +127,7 @@ class RegistryProvider(Provider):
         self._rows = itertools.count(contents.last_id + 1)
         for row in contents.rows:
             entry = row.registered.entry
-            name = folded(entry.service_instance_name or "")
+            name = self._name_key(entry.service_instance_name or "")
             key = Key(row.user, context_key(entry.context), name)
             if (older := self._index.stored_at(key)) is not None:
                 # What counts as the same name may change with Python's Unicode tables.
@@ -195,7 +199,7 @@ class RegistryProvider(Provider):
 
     def _batch(self) -> Batch:
         self._index.reap(_SLICE)
-        return Batch(self._index, self._describe, self._rows.__next__)
+        return Batch(self._index, self._describe, self._rows.__next__, self._name_key)
 
     # Registration
 
@@ -250,17 +254,33 @@ class RegistryProvider(Provider):
             return Answer((), known=True)
         restrictions = query.restrictions
         name = restrictions.service_instance_name
-        context = context_key(restrictions.context)
-        users = (query.uid, MACHINE)
-        keys: Iterator[Key]
+        if query.control_flags & _PREFERRED_NAMES and not name:
+            return Answer(())  # it does not know which of its names are anybody's own
         if name and not is_wildcard(name):
-            name = folded(name)
-            found = [r for user in users if (r := self._index.find(user, context, name))]
-            return Answer(
-                tuple([r.record for r in found if _suits(r, query)]),
-                known=bool(found),
-            )
-        keys = self._enumerate(users, context, matcher(name or "*"))
+            return self.named(name, query)
+        return self._matching(name or "*", query, (query.uid, MACHINE))
+
+    def of_user(self, query: Query) -> Answer:
+        """All objects that are the user's own, whatever name is asked for.
+
+        Raises:
+            NoBuffers: see `Index.names`.
+        """
+        return self._matching("*", query, (query.uid,))
+
+    def named(self, name: str, query: Query) -> Answer:
+        """The objects of exactly this name; that of the query is not looked at."""
+        context, key = context_key(query.restrictions.context), self._name_key(name)
+        users = (query.uid, MACHINE)
+        found = [r for user in users if (r := self._index.find(user, context, key))]
+        return Answer(
+            tuple([r.record for r in found if _suits(r, query)]),
+            known=bool(found),
+        )
+
+    def _matching(self, pattern: str, query: Query, users: tuple[int | None, ...]) -> Answer:
+        context = context_key(query.restrictions.context)
+        keys = self._enumerate(users, context, matcher(pattern))
         first = next(keys, None)
         if first is None:
             return Answer(())

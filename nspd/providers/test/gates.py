@@ -6,47 +6,67 @@ from collections import deque
 
 import anyio
 
+MOST_GATES = 16_384
+"""Gates that may hold tokens for which nobody has come; beyond, the oldest loses its own."""
 
-class Gate:
-    """Tokens, taken one at a time, first come, first served."""
+
+class Gates:
+    """The gates by name: tokens are taken one at a time, first come, first served.
+
+    A gate at which nobody waits and that holds no token is nothing, and is not kept.
+    """
 
     def __init__(self) -> None:
-        self._tokens = 0
-        self._waiting: deque[anyio.Event] = deque()
+        self._tokens: dict[str, int] = {}
+        self._waiting: dict[str, deque[anyio.Event]] = {}
+        self._generation = 0
 
-    def add(self, tokens: int) -> None:
-        """Let so many records more pass."""
-        while tokens and self._waiting:
-            self._waiting.popleft().set()
+    def __len__(self) -> int:
+        """Gates that are kept."""
+        return len(self._tokens) + len(self._waiting)
+
+    def add(self, gate: str, tokens: int) -> None:
+        """Let so many records more pass a gate."""
+        waiting = self._waiting.get(gate)
+        while tokens and waiting:
+            waiting.popleft().set()
             tokens -= 1
-        self._tokens += tokens
+        if waiting is not None and not waiting:
+            del self._waiting[gate]
+        if tokens:
+            self._tokens[gate] = self._tokens.get(gate, 0) + tokens
+            if len(self._tokens) > MOST_GATES:
+                del self._tokens[next(iter(self._tokens))]
 
-    async def take(self) -> None:
-        """Wait for a token; a cancelled wait takes none."""
-        if self._tokens:
-            self._tokens -= 1
+    async def take(self, gate: str) -> None:
+        """Wait for a token of a gate; a cancelled wait takes none."""
+        tokens = self._tokens.get(gate)
+        if tokens is not None:
+            self._use(gate, tokens)
             return
-        turn = anyio.Event()
-        self._waiting.append(turn)
+        turn, generation = anyio.Event(), self._generation
+        queue = self._waiting.setdefault(gate, deque())
+        queue.append(turn)
         try:
             await turn.wait()
         except BaseException:
             if turn.is_set():
-                self.add(1)
+                if generation == self._generation:
+                    self.add(gate, 1)
             else:
-                self._waiting.remove(turn)
+                queue.remove(turn)
+                if not queue and self._waiting.get(gate) is queue:
+                    del self._waiting[gate]
             raise
 
-
-class Gates:
-    """The gates by name; one that nobody has named yet has no token."""
-
-    def __init__(self) -> None:
-        self._gates: dict[str, Gate] = {}
-
-    def __getitem__(self, name: str) -> Gate:
-        return self._gates.setdefault(name, Gate())
+    def _use(self, gate: str, tokens: int) -> None:
+        if tokens > 1:
+            self._tokens[gate] = tokens - 1
+        else:
+            del self._tokens[gate]
 
     def forget(self) -> None:
         """Start anew; who waits at a gate now will not be let through it."""
-        self._gates.clear()
+        self._generation += 1
+        self._tokens.clear()
+        self._waiting.clear()

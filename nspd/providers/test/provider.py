@@ -61,7 +61,7 @@ class TestProvider(Provider):
 
     def add_tokens(self, gate: str, tokens: int) -> None:
         """Let ``tokens`` records more pass a gate."""
-        self._gates[gate].add(tokens)
+        self._gates.add(gate, tokens)
 
     def reset(self) -> None:
         """Forget all gates, and let nobody join work that runs now."""
@@ -123,7 +123,7 @@ class TestProvider(Provider):
         if number == 1 and script.first_delay:
             await anyio.sleep(script.first_delay)
         if script.gate is not None:
-            await self._gates[script.gate].take()
+            await self._gates.take(script.gate)
         pause = script.delay + (chance.uniform(0, script.jitter) if chance is not None else 0)
         if pause:
             await anyio.sleep(pause)

@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from nspd.model.namespaces import fixed_guid
+from nspd.model.suffix import suffix
 from nspd.server.config.report import Origin, Place, Problem, nearest, reason
 from nspd.server.config.values import PROVIDER_KEYS, PROVIDER_SECTION, convert_key, convert_option
 from nspd.server.kinds import Kind, KindError, Kinds
 from nspd.server.settings import ProviderSettings
 
-DEFAULT_KINDS = ("hosts", "registry")
+DEFAULT_KINDS = ("hosts", "registry", "email", "dns")
 """The catalog when no file has a ``[[provider]]``."""
 
 
@@ -83,6 +84,9 @@ class ProviderList:
             try:
                 if key in PROVIDER_KEYS:
                     common[key] = convert_key(ProviderSettings, key, value)
+                    if key == "domains":
+                        for domain in common[key]:
+                            suffix(domain)
                 elif key in kind.options:
                     options[key] = convert_option(value, kind.options[key])
                 else:
@@ -122,6 +126,11 @@ class ProviderList:
         defaults = dict(entry.kind.defaults)
         if entry.settings.kind == "registry":
             defaults["store"] = f"sqlite:{state_dir}/registry.db"
+        if entry.settings.kind == "email":
+            # A database is one daemon's and one provider's: each is locked.
+            guid = entry.settings.provider_id
+            whose = "" if guid == fixed_guid(entry.kind.namespace) else f"-{guid}"
+            defaults["store"] = f"sqlite:{state_dir}/email{whose}.db"
         options = {**defaults, **entry.settings.options}
         settings = msgspec.structs.replace(entry.settings, options=options)
         try:

@@ -13,8 +13,10 @@ from nspd.model.errors import (
     WSAEACCES,
     WSAETIMEDOUT,
     WSANO_DATA,
+    WSANO_RECOVERY,
     WSASERVICE_NOT_FOUND,
     WSASYSCALLFAILURE,
+    WSATRY_AGAIN,
 )
 from tests.cli.conftest import Nspctl
 from tests.cli.fake_daemon import FakeDaemon, Refusal, record, verdict
@@ -208,6 +210,8 @@ def test_watch_goes_on_after_the_first_end(daemon: FakeDaemon, nspctl: Nspctl) -
         (WSAEACCES, 5, "not permitted: why"),
         (WSA_E_CANCELLED, 7, "the lookup was cancelled (why)"),
         (WSASYSCALLFAILURE, 1, "why (WSASYSCALLFAILURE, 10107)"),
+        (WSATRY_AGAIN, 1, '"nosuch" could not be looked up (dns failed); it may work later'),
+        (WSANO_RECOVERY, 1, '"nosuch" could not be looked up (dns failed)'),
     ],
 )
 def test_each_failure_has_its_sentence_and_exit_status(
@@ -215,6 +219,8 @@ def test_each_failure_has_its_sentence_and_exit_status(
 ) -> None:
     """A person reads one sentence, a program the exit status, or the error as JSON."""
     verdicts = [verdict("hosts", "empty"), verdict("registry", "empty"), verdict("x", "skipped")]
+    if code in (WSATRY_AGAIN, WSANO_RECOVERY):
+        verdicts.append(verdict("dns", "failed", error=code, records=0))
     daemon.records, daemon.end = [], Refusal(code, "why", verdicts=verdicts)
     result = nspctl("query", "nosuch")
     assert (result.exit_code, result.stdout) == (status, "")
@@ -287,3 +293,40 @@ def test_an_impossible_option_is_a_usage_error(option: str, value: str, nspctl: 
     result = nspctl("query", "x", option, value)
     assert result.exit_code == 2
     assert option in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [("mx", "MX"), ("TXT", "TXT"), ("imaps/tcp", "imaps/tcp"), ("IMAPS/TCP", "imaps/tcp")],
+)
+def test_type_is_a_query_string(given: str, asked: str, daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """--type takes record types and services, in any case."""
+    nspctl("query", "example.org", "--type", given)
+    begin = daemon.params("NSPv2LookupServiceBegin")
+    assert begin["restrictions"]["query_string"] == asked
+
+
+def test_all_asks_everybody(daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """--all asks all namespaces at once, and providers without authority as well."""
+    nspctl("query", "x", "--all")
+    begin = daemon.params("NSPv2LookupServiceBegin")
+    assert begin["restrictions"] == {"service_instance_name": "x"}
+    assert (begin["policy"], begin["control_flags"]) == ("all", 0xFF0 | 0x4000)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--type", "MX", "--query-string", "MX"), "--query-string"),
+        (("--all", "--namespace", "dns"), "--namespace"),
+        (("--all", "--provider", "dns"), "--provider"),
+        (("--all", "--policy", "first"), "--policy"),
+    ],
+)
+def test_options_that_exclude_each_other(
+    options: tuple[str, ...], named: str, nspctl: Nspctl
+) -> None:
+    """What cannot both be meant is refused before the daemon is asked."""
+    result = nspctl("query", "x", *options)
+    assert result.exit_code == 2
+    assert named in result.stderr

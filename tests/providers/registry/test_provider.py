@@ -506,3 +506,12 @@ async def test_the_limit_does_not_wait_for_the_sweep(
         registry.session_ended(1)
         await change(registry, named("new", ONE), limit=1)
         assert names(found(registry, named("*"))) == ["new"]
+
+
+async def test_no_preferred_names(registry: RegistryProvider, host: Host) -> None:
+    """The registry has no preferred names: asked for them alone, it lists nothing."""
+    async with registry.running(host):
+        await change(registry, named("printer", ONE))
+        flags = ALL | int(LookupFlags.RETURN_PREFERRED_NAMES)
+        assert ending(ask(registry, named(None), flags=flags)) == 10108
+        assert names(found(registry, named("printer"), flags=flags)) == ["printer"]

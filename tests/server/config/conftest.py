@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -48,6 +48,23 @@ class Registry(Provider):
     ) -> None:
         super().__init__(provider_id=provider_id, identifier=identifier, namespace=namespace)
         self.store = store
+
+
+class Email(Provider):
+    """Keeps registrations on disk unless told otherwise."""
+
+    kind: ClassVar[str] = "email"
+    namespace = 37
+
+    def __init__(self, *, store: str = "memory", **common: Any) -> None:
+        super().__init__(**common)
+
+
+class Dns(Provider):
+    """Has no option here; it is there because it is listed by default."""
+
+    kind: ClassVar[str] = "dns"
+    namespace = 12
 
 
 class Remote(Provider):
@@ -99,6 +116,8 @@ def kinds() -> Kinds:
     return {
         "hosts": lambda: kind_of(Hosts),
         "registry": lambda: kind_of(Registry),
+        "dns": lambda: kind_of(Dns),
+        "email": lambda: kind_of(Email),
         "remote": lambda: kind_of(Remote),
         "needy": lambda: kind_of(Needy),
         "broken": broken,

@@ -59,12 +59,15 @@ def test_defaults_are_those_of_the_specification(compiled: Compile) -> None:
     )
     assert settings.log == LogSettings(level="info", format="auto", query_names="hash")
     assert settings.metrics == MetricsSettings(listen="")
-    hosts, registry = settings.providers
+    hosts, registry, email, dns = settings.providers
     assert (hosts.kind, hosts.identifier, hosts.namespace) == ("hosts", "hosts", 11)
     assert (hosts.enabled, hosts.budget, hosts.workers, hosts.domains) == (True, None, 40, ())
     assert hosts.options == {"path": "/etc/hosts"}
     assert hosts.provider_id == "5e1d0000-0000-4000-8000-00000000000b"
     assert registry.options == {"store": "sqlite:/var/lib/nspd/registry.db"}
+    assert (email.kind, email.namespace) == ("email", 37)
+    assert email.options == {"store": "sqlite:/var/lib/nspd/email.db"}
+    assert (dns.kind, dns.namespace) == ("dns", 12)
 
 
 def test_later_files_win_key_by_key(compiled: Compile) -> None:

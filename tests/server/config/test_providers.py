@@ -30,7 +30,7 @@ def listed(kinds: Kinds, *texts: str) -> tuple[tuple[ProviderSettings, ...], lis
 
 def test_the_first_table_replaces_the_default_list_and_further_files_add(kinds: Kinds) -> None:
     """Catalog order is the order of the files and of the tables in each."""
-    assert [p.kind for p in listed(kinds, "")[0]] == ["hosts", "registry"]
+    assert [p.kind for p in listed(kinds, "")[0]] == ["hosts", "registry", "email", "dns"]
     providers, problems = listed(
         kinds,
         "[[provider]]\nkind = 'remote'",
@@ -124,6 +124,14 @@ def test_two_providers_with_one_guid_are_named_both(kinds: Kinds) -> None:
         ("[[provider]]\nkind = 'hosts'\nnamespace = 0", "1.toml:3: provider.namespace: Expected"),
         ("[[provider]]\nkind = 'hosts'\nprovider_id = '1'", "1.toml:3: provider.provider_id: "),
         ("[[provider]]\nkind = 'hosts'\ndomains = ['']", "1.toml:3: provider.domains: Expected"),
+        (
+            "[[provider]]\nkind = 'hosts'\ndomains = ['a', '*.b']",
+            "1.toml:3: provider.domains: '*.b' is a pattern",
+        ),
+        (
+            "[[provider]]\nkind = 'hosts'\ndomains = ['10.0.0.1']",
+            "1.toml:3: provider.domains: '10.0.0.1' is an address",
+        ),
         ("[[provider]]\nkind = 'remote'\ntimeout = '1 eon'", "1.toml:3: provider.timeout: "),
         ("[[provider]]\nkind = 'remote'\nservers = '::1'", "1.toml:3: provider.servers: Expected"),
     ],
@@ -132,3 +140,11 @@ def test_a_mistake_is_named_with_its_place(kinds: Kinds, text: str, problem: str
     """Unknown kinds and keys, options of another kind, wrong types and impossible values."""
     _, (line,) = listed(kinds, text)
     assert line.startswith(problem)
+
+
+def test_each_email_provider_has_a_database_of_its_own(kinds: Kinds) -> None:
+    """The default file is named after the GUID, unless that is the one of the kind."""
+    guid = "00000000-0000-4000-8000-00000000000a"
+    text = f'[[provider]]\nkind = "email"\n[[provider]]\nkind = "email"\nprovider_id = "{guid}"\n'
+    stores = [provider.options["store"] for provider in listed(kinds, text)[0]]
+    assert stores == ["sqlite:/state/email.db", f"sqlite:/state/email-{guid}.db"]
