@@ -17,7 +17,7 @@ def environment() -> dict[str, Any]:
         "nspd": nspd.__version__,
         "systemd-resolved": resolved.version(),
     }
-    for package in ("anyio", "trio", "uvloop", "msgspec", "grpcio"):
+    for package in ("anyio", "trio", "uvloop", "msgspec", "grpcio", "dnspython", "aiodns"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -2,13 +2,17 @@
  * Load generator: N connections to one UNIX socket, each going through the
  * steps of a scenario over and over, one step awaited before the next is sent.
  *
- *   load SOCKET SCENARIO [-c CONNECTIONS] [-s SECONDS] [-w WARM_UP] [-n NAME]
+ *   load SOCKET SCENARIO [-c CONNECTIONS] [-s SECONDS] [-w WARM_UP] [-n NAME] [-u]
  *
  * Scenarios (one pass through the steps is one operation):
  *   lookup   nspd.Lookup of NAME in the hosts namespace
  *   whole    Begin, NextEx, NextEx, End, each awaited
  *   race     Begin of a lookup that hangs; then NextEx and End sent together
+ *   dns      nspd.Lookup of NAME in the DNS namespace
  *   varlink  io.systemd.Resolve.ResolveHostname of NAME
+ *
+ * With -u every operation asks for a name of its own under NAME, so that no
+ * cache knows it.
  *
  * Prints one JSON object: operations, rate (1/s), the generator's own share of
  * one CPU, cancelled calls, and latencies of an operation in microseconds.
@@ -17,6 +21,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,6 +63,7 @@ struct scenario {
 #define CALL(id, method, params) \
     "{\"jsonrpc\":\"2.0\",\"id\":" #id ",\"method\":\"" method "\",\"params\":{" params "}}\n"
 #define HOSTS_NAME "\"restrictions\":{\"service_instance_name\":\"%N\",\"namespace\":11}"
+#define DNS_NAME "\"restrictions\":{\"service_instance_name\":\"%N\",\"namespace\":12}"
 #define HANGING "\"restrictions\":{\"namespace\":65537,\"query_string\":\"records=0&hang=1\"}"
 #define BEGIN(params) CALL(1, "NSPv2LookupServiceBegin", params)
 #define NEXT(id) CALL(id, "NSPv2LookupServiceNextEx", "\"lookup\":%L")
@@ -74,6 +80,7 @@ static const struct scenario SCENARIOS[] = {
     {"race", '\n', true, 2,
      {{BEGIN(HANGING), 1, {{1, 0, "\"lookup\""}}},
       {NEXT(2) END(3), 2, {{2, CANCELLED, NULL}, {3, 0, "\"cancelled\":1"}}}}},
+    {"dns", '\n', false, 1, {{CALL(1, "nspd.Lookup", DNS_NAME), 1, {{1, 0, "\"addresses\""}}}}},
     {"varlink", '\0', false, 1,
      {{"{\"method\":\"io.systemd.Resolve.ResolveHostname\",\"parameters\":{\"name\":\"%N\"}}", 1,
        {{-1, 0, "\"addresses\""}}}}},
@@ -103,6 +110,7 @@ struct totals {
 
 static const struct scenario *scenario;
 static const char *name = "localhost";
+static int64_t serial; /* of the next name; 0: all ask for the same */
 static struct totals totals;
 
 __attribute__((noreturn, format(printf, 2, 3))) static void die(int status, const char *format, ...)
@@ -183,6 +191,8 @@ static void send_step(struct connection *c)
         int length = 1;
         if (in[0] == '%' && in[1] == 'L')
             length = snprintf(out, room, "%lld", c->handle), in++;
+        else if (in[0] == '%' && in[1] == 'N' && serial)
+            length = snprintf(out, room, "u%" PRIx64 ".%s", serial++, name), in++;
         else if (in[0] == '%' && in[1] == 'N')
             length = snprintf(out, room, "%s", name), in++;
         else
@@ -318,18 +328,19 @@ int main(int argc, char **argv)
 {
     int connections = 50, option;
     double seconds = 3, warm_up = 0.2;
-    while ((option = getopt(argc, argv, "c:s:w:n:")) != -1) {
+    while ((option = getopt(argc, argv, "c:s:w:n:u")) != -1) {
         switch (option) {
         case 'c': connections = atoi(optarg); break;
         case 's': seconds = atof(optarg); break;
         case 'w': warm_up = atof(optarg); break;
         case 'n': name = optarg; break;
+        case 'u': serial = now(); break; /* no run repeats the names of another */
         default: return 2;
         }
     }
     if (argc - optind != 2 || connections < 1 || !(seconds > 0) || !(warm_up >= 0))
-        die(2, "usage: load SOCKET SCENARIO [-c N] [-s SECONDS] [-w WARM_UP] [-n NAME]");
-    if (strlen(name) > 255 || strpbrk(name, "\"\\%"))
+        die(2, "usage: load SOCKET SCENARIO [-c N] [-s SECONDS] [-w WARM_UP] [-n NAME] [-u]");
+    if (strlen(name) > 230 || strpbrk(name, "\"\\%"))
         die(2, "not a plain name: %s", name);
     scenario = find_scenario(argv[optind + 1]);
 

@@ -56,17 +56,20 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], path: Path, log: Path) -> Iterator[int]:
+def server(
+    command: Sequence[str], path: Path, log: Path, cpu: int | None = CPUS[0]
+) -> Iterator[int]:
     """A server on the socket ``path``, ready for connections; its process id.
 
     The process is ended and waited for on the way out. What it printed is in ``log``.
+    It runs on ``cpu``.
 
     Raises:
         NotAvailable: it ended, or did not listen, within 15 seconds.
     """
     # nspd takes settings from its environment too, and must have none but the bench's.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("NSPD_")}
-    with log.open("wb") as output, _pinned(CPUS[0]):
+    with log.open("wb") as output, _pinned(cpu):
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
@@ -94,14 +97,14 @@ def _listens(process: subprocess.Popen[bytes], path: Path) -> bool:
     return False
 
 
-def client(command: Sequence[str], timeout: float) -> str:
-    """Run a load generator on its own CPU; what it printed.
+def client(command: Sequence[str], timeout: float, cpu: int | None = CPUS[1]) -> str:
+    """Run a load generator on its own CPU, or another; what it printed.
 
     Raises:
         LoadFailed: it met a wrong reply, lost its server or heard nothing from it.
         subprocess.TimeoutExpired: it did not end in time (it has been killed).
     """
-    with _pinned(CPUS[1]):
+    with _pinned(cpu):
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -2,7 +2,9 @@
 
 Nothing is installed. The daemon runs in user, mount and network namespaces of its
 own, where ``/run`` and ``/etc/hosts`` are private: it reaches no network and no bus,
-and the machine's ``/etc/resolv.conf`` and sockets are out of its reach.
+and the machine's ``/etc/resolv.conf`` and sockets are out of its reach. One that is
+to ask a DNS server keeps the machine's network, for that server is on its loopback;
+it asks nobody else.
 """
 
 from __future__ import annotations
@@ -18,6 +20,16 @@ from bench.processes import BUILD, NotAvailable, server
 
 _PACKAGES = ("systemd-resolved", "libsystemd-shared")
 _TREE = BUILD / "systemd"
+_CONFIGURATION = """\
+[Resolve]
+DNS={}
+FallbackDNS=
+LLMNR=no
+MulticastDNS=no
+DNSSEC=no
+DNSOverTLS=no
+DNSStubListener=no
+"""
 _USER = "65534"  # anybody but root: as root it would look for the account systemd-resolve
 
 
@@ -56,8 +68,15 @@ def version() -> str | None:
 
 
 @contextlib.contextmanager
-def resolved(hosts: Path, directory: Path) -> Iterator[tuple[Path, int]]:
+def resolved(
+    hosts: Path, directory: Path, dns_server: str | None = None
+) -> Iterator[tuple[Path, int]]:
     """Run it with ``hosts`` as its ``/etc/hosts``; its Varlink socket and process id.
+
+    Args:
+        hosts: The hosts file.
+        directory: Where its socket and log go.
+        dns_server: "ADDRESS:PORT" of the one server that it asks; None: it asks none.
 
     Raises:
         NotAvailable: it cannot be had, or does not start here.
@@ -76,12 +95,18 @@ def resolved(hosts: Path, directory: Path) -> Iterator[tuple[Path, int]]:
     }  # fmt: skip
     script = """
         mount -t tmpfs tmpfs /run
-        mkdir -p /run/systemd/resolve
+        mkdir -p /run/systemd/resolve /run/systemd/resolved.conf.d
+        printf %s {configuration} >/run/systemd/resolved.conf.d/bench.conf
         mount --bind {runtime} /run/systemd/resolve
         mount --bind {hosts} /etc/hosts
         export LD_LIBRARY_PATH={library}
-        exec unshare --net --keep-caps --user --map-user={user} --map-group={user} {binary}
-    """.format(user=_USER, **quoted)
+        exec unshare {net} --keep-caps --user --map-user={user} --map-group={user} {binary}
+    """.format(
+        user=_USER,
+        net="--net" if dns_server is None else "",
+        configuration=shlex.quote(_CONFIGURATION.format(dns_server or "")),
+        **quoted,
+    )
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script]
     path = runtime / "io.systemd.Resolve"
     with server(command, path, directory / "resolved.log") as pid:

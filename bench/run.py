@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from bench import processes, resolved, servers
 from bench.environment import environment
@@ -49,6 +50,19 @@ def lines_of(loop: str) -> list[Line]:
             Line("grpc", f"{loop}: cancel race to grpc.aio cancel", race, cancel, 4),
         ]
     return lines
+
+
+class UnderTest(Protocol):
+    """The servers that some lines need."""
+
+    missing: dict[str, str]
+    """Why a server could not be started, by its name."""
+
+    def start(self, name: str) -> None:
+        """Start the server of that name unless it runs."""
+
+    def measure(self, measure: Measure, seconds: float) -> Figures:
+        """Load one server once."""
 
 
 class Servers:
@@ -103,12 +117,16 @@ class Servers:
 
 
 def measure_all(
-    lines: Sequence[Line], directory: Path, seconds: float, rounds: int
+    lines: Sequence[Line],
+    directory: Path,
+    seconds: float,
+    rounds: int,
+    make: Callable[[contextlib.ExitStack, Path], UnderTest] = Servers,
 ) -> tuple[dict[Measure, list[Figures]], dict[str, str]]:
     """Every measure that the lines need, a run in each round; and who is missing, and why."""
     wanted = list(dict.fromkeys(m for line in lines for m in (line.subject, line.reference)))
     with contextlib.ExitStack() as stack:
-        under_test = Servers(stack, directory)
+        under_test = make(stack, directory)
         for measure in wanted:
             under_test.start(measure.server)
         figures: dict[Measure, list[Figures]] = {

@@ -35,9 +35,22 @@ def write_hosts(directory: Path) -> Path:
     return path
 
 
+def nspd(
+    loop: str, hosts: Path, directory: Path
+) -> contextlib.AbstractContextManager[tuple[Path, int]]:
+    """nspd with its hosts and test providers; its socket and process id."""
+    providers = f"""[[provider]]
+kind = "hosts"
+path = {json.dumps(str(hosts))}
+[[provider]]
+kind = "test"
+"""
+    return daemon(loop, providers, directory)
+
+
 @contextlib.contextmanager
-def nspd(loop: str, hosts: Path, directory: Path) -> Iterator[tuple[Path, int]]:
-    """nspd with its hosts and test providers; its socket and process id.
+def daemon(loop: str, providers: str, directory: Path) -> Iterator[tuple[Path, int]]:
+    """nspd with these providers (TOML); its socket and process id.
 
     The limits of one user are lifted, for a daemon that is not root's as well: one
     client plays all of them.
@@ -54,12 +67,7 @@ waiting_calls = 1_000_000
 bytes_per_user = 8_000_000_000
 [log]
 level = "warning"
-[[provider]]
-kind = "hosts"
-path = {json.dumps(str(hosts))}
-[[provider]]
-kind = "test"
-""")
+{providers}""")
     command = python("nspd.cli.nspd", "serve", "--config", str(config), "--socket", str(path))
     with server(command, path, directory / f"nspd-{loop}.log") as pid:
         yield path, pid

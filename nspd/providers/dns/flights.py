@@ -1,0 +1,176 @@
+"""Queries under way: identical ones are one, and whoever leaves disturbs nobody (C11)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from nspd.core.story import Story
+from nspd.model.errors import WSAError
+from nspd.providers.dns.answers import Answer
+from nspd.providers.dns.idn import name_text
+from nspd.providers.dns.memory import Key, Memory
+
+PATIENCE = 10.0
+"""Seconds after which a query is no longer joined by those who come later, but asked anew."""
+
+MOST_FOR_NOBODY = 64
+"""Queries that may go on at once for nobody but the cache."""
+
+NOBODY = -1
+"""The user for whom the cache is kept up to date."""
+
+Landed = Callable[["Flight"], None]
+"""Called once for each waiter, when the query is over."""
+
+
+class Flight:
+    """One query under way, and those who wait for it."""
+
+    __slots__ = (
+        "cancelled",
+        "is_queued",
+        "key",
+        "outcome",
+        "scope",
+        "started",
+        "story",
+        "uid",
+        "waiters",
+    )
+
+    def __init__(self, key: Key, now: float, story: Story | None, uid: int) -> None:
+        self.key = key
+        self.uid = uid
+        """The user who asked first."""
+        self.started = now
+        self.story = story
+        """The story of who asked first."""
+        self.scope = anyio.CancelScope()
+        self.waiters: dict[Landed, None] = {}
+        self.cancelled = False
+        self.is_queued = False
+        """It waits for its turn behind others of the same user."""
+        self.outcome: Answer | Exception | None = None
+        """What came of it; None while it is under way, and if it was cancelled."""
+
+
+class Flights:
+    """All queries under way of one resolver. What comes of them is remembered."""
+
+    def __init__(
+        self,
+        ask: Callable[[Flight], Awaitable[Answer]],
+        memory: Memory,
+        *,
+        tasks: TaskGroup,
+        now: Callable[[], float],
+        log: Any,
+    ) -> None:
+        """No query is under way.
+
+        Args:
+            ask: sends a query; raises a `WSAError` if there is no answer.
+            memory: where answers and failures are kept.
+            tasks: what the queries run in.
+            now: a clock in seconds.
+            log: a structlog logger.
+        """
+        self._ask = ask
+        self._memory = memory
+        self._tasks = tasks
+        self._now = now
+        self._log = log
+        self._by_place: dict[tuple[Key, bool], Flight] = {}
+        self._for_nobody: set[Flight] = set()
+
+    def __len__(self) -> int:
+        """Queries that may be joined."""
+        return len(self._by_place)
+
+    def board(
+        self,
+        key: Key,
+        landed: Landed,
+        *,
+        flush: bool = False,
+        story: Story | None = None,
+        uid: int = NOBODY,
+    ) -> Flight:
+        """Ask the servers, or join who asks them the same already.
+
+        Args:
+            key: the question.
+            landed: called when it is over, unless one leaves before.
+            flush: join those alone who also want nothing but a new answer.
+            story: where to note what happens.
+            uid: the user who asks.
+        """
+        place = (key, flush)
+        flight = self._by_place.get(place)
+        if flight is not None and self._is_joinable(flight, uid):
+            if story is not None:
+                story.note("joined", name=name_text(key.name), type=key.type_text)
+        else:
+            flight = self._by_place[place] = Flight(key, self._now(), story, uid)
+            self._tasks.start_soon(self._fly, flight, place)
+        flight.waiters[landed] = None
+        return flight
+
+    def _is_joinable(self, flight: Flight, uid: int) -> bool:
+        if flight.is_queued and flight.uid != uid:
+            return False  # the queue is not this user's
+        return self._now() - flight.started < PATIENCE
+
+    def leave(self, flight: Flight, landed: Landed) -> None:
+        """One waiter less; the last one cancels the query, and nobody joins it any more."""
+        flight.waiters.pop(landed, None)
+        if not flight.waiters:
+            for flush in (False, True):
+                if self._by_place.get((flight.key, flush)) is flight:
+                    del self._by_place[flight.key, flush]
+            flight.cancelled = True
+            flight.scope.cancel()
+
+    def leave_to_finish(self, flight: Flight, landed: Landed) -> None:
+        """Leave, but have the query go on for the cache's sake, if few enough do so."""
+        if flight not in self._for_nobody and len(self._for_nobody) < MOST_FOR_NOBODY:
+            self._for_nobody.add(flight)
+            flight.waiters[self._landed_for_nobody] = None
+        self.leave(flight, landed)
+
+    def refresh(self, key: Key) -> None:
+        """Ask for the cache's sake alone, if nobody does and few enough do so."""
+        if (key, False) not in self._by_place and len(self._for_nobody) < MOST_FOR_NOBODY:
+            self._for_nobody.add(self.board(key, self._landed_for_nobody))
+
+    def forget(self) -> None:
+        """Queries under way are not joined any more, and what comes of them is not kept."""
+        self._by_place.clear()
+
+    def _landed_for_nobody(self, flight: Flight) -> None:
+        self._for_nobody.discard(flight)
+        if isinstance(flight.outcome, Exception) and not isinstance(flight.outcome, WSAError):
+            self._log.error("query failed", exc_info=flight.outcome)
+
+    async def _fly(self, flight: Flight, place: tuple[Key, bool]) -> None:
+        try:
+            with flight.scope:
+                if not flight.cancelled:
+                    flight.outcome = await self._ask(flight)
+        except Exception as error:  # noqa: BLE001 - raised again by those who wait for it
+            flight.outcome = error
+        finally:
+            # Else all was forgotten meanwhile, and what comes now may be old.
+            if self._by_place.get(place) is flight:
+                del self._by_place[place]
+                if isinstance(flight.outcome, Answer):
+                    self._memory.keep(flight.key, flight.outcome)
+                elif isinstance(flight.outcome, WSAError):
+                    self._memory.keep_failure(flight.key, flight.outcome)
+            waiters, flight.waiters = flight.waiters, {}
+            for landed in waiters:
+                landed(flight)

@@ -1,0 +1,261 @@
+"""Queries under way: shared, left, and kept going for the cache alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import dns.name
+import dns.rdatatype
+import pytest
+from structlog.testing import CapturingLogger
+
+from nspd.core.story import Story
+from nspd.model.errors import TryAgain
+from nspd.providers.dns import flights as flights_module
+from nspd.providers.dns.answers import Answer
+from nspd.providers.dns.flights import PATIENCE, Flight, Flights
+from nspd.providers.dns.memory import Key, Memory, Tuning
+from tests.backends import backend
+
+pytestmark = pytest.mark.anyio
+
+KEY = Key(dns.name.from_text("www.test."), int(dns.rdatatype.A))
+OTHER = Key(dns.name.from_text("other.test."), int(dns.rdatatype.A))
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Both in virtual time."""
+    return backend(request.param)
+
+
+class Setting:
+    """Flights that ask a server which answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Key] = []
+        self.cancelled = 0
+        self.gate = anyio.Event()
+        self.outcome: Answer | Exception = Answer("nodata", (KEY.name,), ttl=60)
+        self.landed: list[str] = []
+        self.memory = Memory(Tuning(), anyio.current_time)
+        self.log = CapturingLogger()
+        self.flights: Flights
+
+    async def ask(self, flight: Flight) -> Answer:
+        """One query."""
+        self.asked.append(flight.key)
+        try:
+            await self.gate.wait()
+        except anyio.get_cancelled_exc_class():
+            self.cancelled += 1
+            raise
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    def waiter(self, name: str) -> Any:
+        """One who waits, and notes that it is over."""
+
+        def landed(flight: Flight) -> None:
+            self.landed.append(name)
+
+        return landed
+
+    async def settle(self) -> None:
+        """Open the gate, and let everything come to rest."""
+        self.gate.set()
+        await turns()
+
+
+async def turns() -> None:
+    """Let all others go as far as they can."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Setting]:
+    """Flights, and the task group that they run in."""
+    setting = Setting()
+    async with anyio.create_task_group() as tasks:
+        setting.flights = Flights(
+            setting.ask, setting.memory, tasks=tasks, now=anyio.current_time, log=setting.log
+        )
+        yield setting
+
+
+async def test_the_same_question_is_asked_once() -> None:
+    """Both who wait are told; the answer is remembered; another question is another query."""
+    async with opened() as setting:
+        story = Story(anyio.current_time)
+        one = setting.flights.board(KEY, setting.waiter("one"))
+        two = setting.flights.board(KEY, setting.waiter("two"), story=story)
+        assert one is two
+        assert setting.flights.board(OTHER, setting.waiter("three")) is not one
+        await setting.settle()
+        assert Counter(setting.asked) == {KEY: 1, OTHER: 1}
+        assert sorted(setting.landed) == ["one", "three", "two"]
+        assert setting.memory.fresh(KEY) is not None
+        assert len(setting.flights) == 0
+    assert [event.event for event in story.events] == ["joined"]
+
+
+async def test_who_leaves_disturbs_nobody() -> None:
+    """C11: the query goes on for the other."""
+    async with opened() as setting:
+        one, two = setting.waiter("one"), setting.waiter("two")
+        flight = setting.flights.board(KEY, one)
+        setting.flights.board(KEY, two)
+        await turns()
+        setting.flights.leave(flight, one)
+        await setting.settle()
+        assert (setting.landed, setting.cancelled) == (["two"], 0)
+
+
+async def test_the_last_to_leave_cancels_and_nobody_joins() -> None:
+    """C11: from that very step on, whoever comes asks anew."""
+    async with opened() as setting:
+        one = setting.waiter("one")
+        flight = setting.flights.board(KEY, one)
+        await turns()
+        setting.flights.leave(flight, one)
+        assert setting.flights.board(KEY, setting.waiter("two")) is not flight
+        await setting.settle()
+        assert (setting.landed, setting.cancelled) == (["two"], 1)
+        assert setting.asked == [KEY, KEY]
+
+
+async def test_a_query_left_before_its_first_step_is_never_sent() -> None:
+    """Race "ended-before-started": it opens no socket."""
+    async with opened() as setting:
+        one = setting.waiter("one")
+        setting.flights.leave(setting.flights.board(KEY, one), one)
+        await setting.settle()
+        assert (setting.asked, setting.landed) == ([], [])
+
+
+async def test_leaving_twice_or_late_is_harmless() -> None:
+    """C13: also after the answer, when somebody else asks the same."""
+    async with opened() as setting:
+        one, two = setting.waiter("one"), setting.waiter("two")
+        flight = setting.flights.board(KEY, one)
+        setting.flights.leave(flight, one)
+        setting.flights.leave(flight, one)
+        other = setting.flights.board(KEY, two)
+        setting.flights.leave(flight, one)
+        assert not other.cancelled
+        await setting.settle()
+        setting.flights.leave(other, two)
+        assert setting.landed == ["two"]
+
+
+async def test_those_who_want_a_new_answer_join_each_other_alone() -> None:
+    """C11: FLUSHCACHE joins only FLUSHCACHE."""
+    async with opened() as setting:
+        plain = setting.flights.board(KEY, setting.waiter("plain"))
+        flush = setting.flights.board(KEY, setting.waiter("one"), flush=True)
+        assert flush is setting.flights.board(KEY, setting.waiter("two"), flush=True)
+        assert flush is not plain
+        await setting.settle()
+        assert setting.asked == [KEY, KEY]
+
+
+async def test_a_query_that_hangs_is_not_joined_for_ever() -> None:
+    """Race "joined-a-hung-leader": it is asked anew after `PATIENCE`."""
+    async with opened() as setting:
+        old = setting.flights.board(KEY, setting.waiter("old"))
+        await anyio.sleep(PATIENCE - 0.1)
+        assert setting.flights.board(KEY, setting.waiter("joined")) is old
+        await anyio.sleep(0.1)
+        new = setting.flights.board(KEY, setting.waiter("new"))
+        assert new is not old
+        await setting.settle()
+        assert sorted(setting.landed) == ["joined", "new", "old"]
+
+
+async def test_a_failure_is_told_and_remembered() -> None:
+    """As an error, not as an answer."""
+    async with opened() as setting:
+        setting.outcome = TryAgain("SERVFAIL")
+        flight = setting.flights.board(KEY, setting.waiter("one"))
+        await setting.settle()
+        assert flight.outcome is setting.outcome
+        kept = setting.memory.fresh(KEY)
+        assert kept is not None
+        assert kept.failure is setting.outcome
+
+
+async def test_a_bug_is_told_to_those_who_wait_and_stops_nobody_else() -> None:
+    """It reaches their lookups; the task group goes on, and nothing is remembered."""
+    async with opened() as setting:
+        setting.outcome = ZeroDivisionError()
+        flight = setting.flights.board(KEY, setting.waiter("one"))
+        await setting.settle()
+        assert flight.outcome is setting.outcome
+        assert setting.memory.fresh(KEY) is None
+        assert setting.log.calls == []
+        setting.flights.refresh(KEY)
+        await turns()
+        assert [call.method_name for call in setting.log.calls] == ["error"]
+
+
+async def test_a_query_may_go_on_for_the_cache_alone() -> None:
+    """Who had to leave early finds the answer the next time."""
+    async with opened() as setting:
+        one = setting.waiter("one")
+        flight = setting.flights.board(KEY, one)
+        await turns()
+        setting.flights.leave_to_finish(flight, one)
+        setting.flights.leave_to_finish(flight, one)
+        assert setting.flights.board(KEY, setting.waiter("two")) is flight
+        await setting.settle()
+        assert (setting.landed, setting.cancelled) == (["two"], 0)
+        assert setting.memory.fresh(KEY) is not None
+
+
+async def test_not_too_many_go_on_for_the_cache_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit they are cancelled, and refreshes are not begun."""
+    monkeypatch.setattr(flights_module, "MOST_FOR_NOBODY", 1)
+    async with opened() as setting:
+        setting.flights.refresh(OTHER)
+        one = setting.waiter("one")
+        flight = setting.flights.board(KEY, one)
+        await turns()
+        setting.flights.leave_to_finish(flight, one)
+        setting.flights.refresh(KEY)
+        assert len(setting.flights) == 1
+        await setting.settle()
+        assert setting.cancelled == 1
+        setting.flights.refresh(KEY)
+        await setting.settle()
+        assert Counter(setting.asked) == {OTHER: 1, KEY: 2}
+
+
+async def test_a_refresh_joins_what_is_under_way() -> None:
+    """It is asked once, whoever began."""
+    async with opened() as setting:
+        setting.flights.board(KEY, setting.waiter("one"))
+        setting.flights.refresh(KEY)
+        setting.flights.refresh(KEY)
+        await setting.settle()
+        assert setting.asked == [KEY]
+
+
+async def test_what_was_under_way_at_a_flush_is_not_remembered() -> None:
+    """It may be old; those who wait for it still get it."""
+    async with opened() as setting:
+        flight = setting.flights.board(KEY, setting.waiter("one"))
+        await turns()
+        setting.flights.forget()
+        assert setting.flights.board(KEY, setting.waiter("two")) is not flight
+        setting.flights.leave(flight, setting.waiter("nobody"))
+        setting.flights.forget()
+        await setting.settle()
+        assert sorted(setting.landed) == ["one", "two"]
+        assert setting.memory.fresh(KEY) is None
