@@ -7,19 +7,24 @@ of what is ready. Neither says anything of the other, so a race runs on both.
 
 Time is virtual on both: when nothing is left to do, the clock jumps to the next
 deadline. A thread at work counts as nothing to do.
+
+`NSPD_SEED=117` in the environment runs that seed alone, and `NSPD_SEEDS=2000` so
+many of them; a failure says the command with which it comes again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import selectors
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
 import anyio
+import trio
 from trio.testing import MockClock
 
 _T = TypeVar("_T", bound=Hashable)
@@ -61,6 +66,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
+    def spend(self, seconds: float) -> None:
+        """Let time pass as if the step under way had taken so long."""
+        self._clock.now += seconds
+
 
 class ShuffledLoop(VirtualLoop):
     """An asyncio loop on virtual time whose ready queue is in the order that a seed gives."""
@@ -91,11 +100,39 @@ def seeded_trio(seed: int) -> Iterator[None]:
         scheduler._r.setstate(state)
 
 
+def spend(seconds: float) -> None:
+    """Let virtual time pass as if the step under way had taken so long."""
+    try:
+        clock = trio.lowlevel.current_clock()
+    except RuntimeError:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.spend(seconds)
+    else:
+        assert isinstance(clock, MockClock)
+        clock.jump(seconds)
+
+
+def chosen(seeds: Iterable[int]) -> Iterable[int]:
+    """The seeds to run: these, unless the environment names one or says how many."""
+    if (one := os.environ.get("NSPD_SEED")) is not None:
+        return (int(one),)
+    if (number := os.environ.get("NSPD_SEEDS")) is not None:
+        return range(int(number))
+    return seeds
+
+
+def again(seed: int) -> str:
+    """The command that runs the test under way with this seed alone."""
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0]
+    return f"NSPD_SEED={seed} pytest '{test}'"
+
+
 def run_seeded(backend: str, seed: int, scenario: Callable[[random.Random], Awaitable[_T]]) -> _T:
     """Run a scenario once under the schedule that a seed gives; its result.
 
     The scenario also gets a source of chance of its own. An exception out of it
-    carries a note that names backend and seed.
+    carries notes that name backend and seed, and the command for a replay.
     """
     chance = random.Random(seed)
     try:
@@ -107,6 +144,24 @@ def run_seeded(backend: str, seed: int, scenario: Callable[[random.Random], Awai
         return anyio.run(scenario, chance, backend="asyncio", backend_options=options)
     except BaseException as error:
         error.add_note(f"seed {seed} on {backend}")
+        error.add_note(again(seed))
+        raise
+
+
+async def run_seeded_here(seed: int, scenario: Callable[[random.Random], Awaitable[_T]]) -> _T:
+    """The same within a run of trio whose clock is a `MockClock`, such as pytest-trio's.
+
+    The clock starts anew, for what rounding makes of a sum of times must not
+    depend on what was run before.
+    """
+    clock: Any = trio.lowlevel.current_clock()
+    clock._virtual_base = 0.0
+    try:
+        with seeded_trio(seed):
+            return await scenario(random.Random(seed))
+    except BaseException as error:
+        error.add_note(f"seed {seed} on trio")
+        error.add_note(again(seed))
         raise
 
 
@@ -117,6 +172,23 @@ def outcomes(
 ) -> Mapping[_T, int]:
     """Every outcome that a scenario had over the seeds, with a seed that gave it."""
     seen: dict[_T, int] = {}
-    for seed in seeds:
+    for seed in chosen(seeds):
         seen.setdefault(run_seeded(backend, seed, scenario), seed)
     return seen
+
+
+def one_seed_only() -> bool:
+    """Whether a failure is being replayed: then not every outcome can be seen."""
+    return "NSPD_SEED" in os.environ
+
+
+def check_outcomes(seen: Mapping[_T, int], legal: Collection[_T]) -> None:
+    """Each outcome is legal, and each legal outcome was seen: else the race was not run.
+
+    With one seed from the environment only the first half can be asked.
+    """
+    for outcome, seed in seen.items():
+        assert outcome in legal, f"{outcome} is not legal; again: {again(seed)}"
+    if not one_seed_only():
+        never = set(legal) - set(seen)
+        assert not never, f"never seen, so the race was not run: {never}; seen: {set(seen)}"

@@ -7,8 +7,18 @@ import random
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from trio.testing import MockClock
 
-from tests.seeded import BACKENDS, outcomes, run_seeded
+from tests.seeded import (
+    BACKENDS,
+    check_outcomes,
+    outcomes,
+    run_seeded,
+    run_seeded_here,
+    spend,
+)
+
+ORDERS = {"abc", "acb", "bac", "bca", "cab", "cba"}
 
 
 async def finishing_order(chance: random.Random) -> str:
@@ -29,7 +39,7 @@ async def finishing_order(chance: random.Random) -> str:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_order_comes_up(backend: str) -> None:
     """Over the seeds each of the six orders is seen."""
-    assert set(outcomes(backend, finishing_order)) == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    check_outcomes(outcomes(backend, finishing_order), ORDERS)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -60,4 +70,54 @@ def test_a_failure_names_its_seed(backend: str) -> None:
 
     with pytest.raises(LookupError) as caught:
         run_seeded(backend, 17, fail)
-    assert caught.value.__notes__ == [f"seed 17 on {backend}"]
+    seed, command = caught.value.__notes__
+    assert seed == f"seed 17 on {backend}"
+    test = "tests/test_seeded.py::test_a_failure_names_its_seed"
+    assert command == f"NSPD_SEED=17 pytest '{test}[{backend}]'"
+
+
+@pytest.mark.trio
+async def test_a_seed_gives_the_same_within_one_run_of_trio(autojump_clock: MockClock) -> None:
+    """Under pytest-trio the order is the seed's too, whatever was run before."""
+
+    async def timed_order(chance: random.Random) -> str:
+        await anyio.sleep(0.1 + chance.random())
+        return f"{await finishing_order(chance)} at {anyio.current_time()}"
+
+    orders = [await run_seeded_here(seed, timed_order) for seed in range(100)]
+    assert {order[:3] for order in orders} == ORDERS
+    assert [await run_seeded_here(seed, timed_order) for seed in range(99, -1, -1)] == orders[::-1]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_seed_by_the_environment(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NSPD_SEED runs that seed alone, and does not ask that every outcome be seen."""
+    monkeypatch.setenv("NSPD_SEED", "31")
+    seen = outcomes(backend, finishing_order)
+    assert list(seen.values()) == [31]
+    check_outcomes(seen, ORDERS)
+    monkeypatch.setenv("NSPD_SEEDS", "3")
+    monkeypatch.delenv("NSPD_SEED")
+    assert set(outcomes(backend, finishing_order).values()) <= {0, 1, 2}
+
+
+def test_an_outcome_that_is_not_legal() -> None:
+    """The failure says which it was, and how to have it again; one never seen fails, too."""
+    with pytest.raises(AssertionError, match="abc is not legal; again: NSPD_SEED=4 pytest"):
+        check_outcomes({"abc": 4}, ORDERS - {"abc"})
+    with pytest.raises(AssertionError, match="never seen"):
+        check_outcomes({"abc": 4}, ORDERS)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_step_that_takes_long(backend: str) -> None:
+    """Time that a step spends brings a deadline nearer, although nobody waited."""
+
+    async def work(chance: random.Random) -> bool:
+        with anyio.move_on_after(1):
+            while True:
+                spend(0.4)
+                await checkpoint()
+        return 1 < anyio.current_time() < 2.5
+
+    assert run_seeded(backend, 0, work)

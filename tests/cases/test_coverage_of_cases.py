@@ -147,7 +147,10 @@ COVERED: dict[int, list[str] | str] = {
         "cases/test_next.py::test_the_flags_of_next_hold_for_one_call",
         "model/test_flags.py::test_a_call_narrows_and_never_widens",
     ],
-    35: "needs a provider with preferred names (email)",
+    35: [
+        "cases/test_next.py::test_preferred_names",
+        "providers/email/test_registrations.py::test_preferred_names",
+    ],
     36: [
         "cases/test_next.py::test_a_provider_is_disabled_while_another_is_asked",
         "model/test_verdict.py::test_codes_that_providers_end_with",
@@ -184,6 +187,7 @@ COVERED: dict[int, list[str] | str] = {
     ],
     51: [
         "cases/test_cancellation.py::test_end_during_a_retry",
+        "schedules/rows_of_end.py::end_during_retries",
     ],
     52: [
         "cases/test_races.py::test_fifty_ends_meet_fifty_records",
@@ -194,15 +198,19 @@ COVERED: dict[int, list[str] | str] = {
     ],
     54: [
         "cases/test_cancellation.py::test_end_directly_after_next_for_lookups_of_all_kinds",
+        "schedules/rows_of_end.py::end_directly_after_next",
     ],
     55: [
         "cases/test_cancellation.py::test_no_frame_comes_after_the_end",
+        "schedules/rows_of_end.py::gate_opens_after_end",
     ],
     56: [
         "cases/test_cancellation.py::test_a_provider_that_answers_late",
+        "schedules/rows_of_end.py::gate_opens_after_end",
     ],
     57: [
         "cases/test_cancellation.py::test_begin_on_receiving_the_cancellation",
+        "schedules/rows_of_end.py::begin_on_receiving_10111",
     ],
     58: [
         "cases/test_cancellation.py::test_begin_cancels_nothing",
@@ -213,9 +221,11 @@ COVERED: dict[int, list[str] | str] = {
     ],
     61: [
         "cases/test_cancellation.py::test_lookups_that_wait_for_a_thread",
+        "schedules/rows_of_end.py::end_of_those_who_queue",
     ],
     62: [
         "cases/test_cancellation.py::test_a_lock_of_the_provider_is_released",
+        "schedules/rows_of_end.py::end_of_those_who_queue",
     ],
     63: [
         "cases/test_cancellation.py::test_the_record_comes_in_the_step_after_end",
@@ -230,9 +240,11 @@ COVERED: dict[int, list[str] | str] = {
     ],
     66: [
         "cases/test_races.py::test_the_record_arrives_in_the_tick_of_the_end",
+        "schedules/test_between.py::test_in_between",
     ],
     67: [
-        "cases/test_races.py::test_while_a_reply_is_ready_and_not_sent",
+        "cases/test_races.py::test_disconnect_meets_a_record",
+        "schedules/test_between.py::test_in_between",
     ],
     68: [
         "cases/test_cancellation.py::test_rundown_in_the_same_write",
@@ -240,9 +252,11 @@ COVERED: dict[int, list[str] | str] = {
     ],
     69: [
         "cases/test_cancellation.py::test_a_provider_that_cannot_be_aborted_for_a_while",
+        "schedules/rows_of_end.py::two_ends_of_work_that_goes_on",
     ],
     70: [
         "cases/test_cancellation.py::test_a_stalled_reader_cannot_hold_up_the_end",
+        "schedules/rows_of_end.py::end_with_a_stalled_reader",
     ],
     72: [
         "cases/test_races.py::test_a_waiter_is_cancelled_at_the_hand_over",
@@ -253,15 +267,19 @@ COVERED: dict[int, list[str] | str] = {
     ],
     74: [
         "cases/test_cancellation.py::test_an_id_is_free_as_soon_as_its_call_is_answered",
+        "schedules/rows_of_order.py::id_is_used_again_at_once",
     ],
     75: [
         "cases/test_cancellation.py::test_a_provider_that_completes_later",
+        "schedules/rows_of_order.py::provider_fails_at_once",
     ],
     76: [
         "cases/test_cancellation.py::test_a_provider_that_fails_at_once",
+        "schedules/rows_of_order.py::provider_fails_at_once",
     ],
     78: [
         "cases/test_cancellation.py::test_a_timer_that_comes_after_the_end",
+        "schedules/rows_of_order.py::end_meets_a_delayed_start",
     ],
     80: [
         "cases/test_sessions.py::test_without_startup",
@@ -277,9 +295,11 @@ COVERED: dict[int, list[str] | str] = {
     ],
     85: [
         "cases/test_sessions.py::test_every_next_is_answered_before_the_session_is_over",
+        "schedules/rows_of_order.py::cleanup_meets_a_record",
     ],
     86: [
         "cases/test_sessions.py::test_begin_while_the_session_is_run_down",
+        "schedules/rows_of_order.py::begin_during_rundown",
     ],
     89: [
         "cases/test_sessions.py::test_a_client_with_a_thousand_handles_dies",
@@ -292,10 +312,12 @@ COVERED: dict[int, list[str] | str] = {
     91: [
         "cases/test_sessions.py::test_a_drain_waits_for_a_record",
         "e2e/test_daemon.py::test_a_graceful_stop_waits_for_a_record",
+        "schedules/rows_of_order.py::drain_meets_a_record",
     ],
     92: [
         "cases/test_sessions.py::test_what_a_drain_refuses_and_what_it_serves",
         "e2e/test_daemon.py::test_a_graceful_stop_waits_for_a_record",
+        "schedules/rows_of_order.py::drain_meets_a_record",
     ],
     93: [
         "cases/test_sessions.py::test_a_lookup_after_the_end",
@@ -376,6 +398,7 @@ COVERED: dict[int, list[str] | str] = {
         "cases/test_set_service.py::test_the_client_leaves_during_a_change",
         "providers/registry/test_database.py::test_a_session_that_ends_while_its_change_is_stored",
         "providers/registry/test_durability.py::test_a_killed_daemon_keeps_what_it_answered",
+        "schedules/rows_of_order.py::client_leaves_during_a_change",
     ],
     115: [
         "cases/test_set_service.py::test_a_name_of_the_machine",
@@ -439,6 +462,7 @@ COVERED: dict[int, list[str] | str] = {
     ],
     130: [
         "cases/test_wire.py::test_replies_come_in_the_order_of_the_gates",
+        "schedules/rows_of_order.py::gates_open_in_any_order",
     ],
     131: [
         "cases/test_wire.py::test_nothing_about_a_lookup_before_its_handle",
@@ -493,7 +517,10 @@ COVERED: dict[int, list[str] | str] = {
         "wire/test_messages.py::test_an_empty_batch",
     ],
     149: [
+        "cases/test_races.py::test_any_mixture_of_operations",
         "cases/test_wire.py::test_mutated_sessions",
+        "fuzzing/test_fuzz.py::test_damaged_sessions",
+        "schedules/test_state_machine.py::test_any_play",
     ],
     150: [
         "cases/test_sessions.py::test_end_as_the_very_first_frame",

@@ -14,6 +14,8 @@ from nspd.core.provider import Query, Results
 from nspd.model.errors import TryAgain
 from nspd.model.native import native_size
 from nspd.model.queryset import QuerySet
+from nspd.providers.email import EmailProvider
+from nspd.providers.registry import RegistryProvider
 from tests.cases.fakes import FakeProvider, named
 from tests.cases.harness import (
     FAILURE,
@@ -27,10 +29,13 @@ from tests.cases.harness import (
     open_house,
     ticks,
 )
+from tests.providers.email.resolver import MAIL, ZoneResolver
 
 pytestmark = pytest.mark.anyio
 
 FLUSHPREVIOUS = 0x2000
+RETURN_PREFERRED_NAMES = 0x10000
+EMAIL = 37
 NAME, ALL, BLOB = 0x10, 0xFF0, 0x200
 
 
@@ -159,6 +164,29 @@ async def test_the_flags_of_next_hold_for_one_call() -> None:
         assert not {"comment", "addresses", "blob", "version"} & set(first)
         second = await client.result(client.next(handle, control_flags=ALL))
         assert {"comment", "addresses", "blob", "version"} <= set(second)
+
+
+async def test_preferred_names() -> None:
+    """Case 35: preferred names, asked for without a name: one that is just a name, then 10110."""
+    zone = ZoneResolver(*MAIL)
+    async with open_house(EmailProvider(open_resolver=zone.opened), RegistryProvider()) as house:
+        client = house.connect()
+        members = {"namespace": EMAIL, "blob": "Y2FyZA=="}
+        registered = client.register("user@example.org", "192.0.2.1", members=members)
+        await client.result(registered)
+        await client.result(client.register("a printer of the registry", "192.0.2.2"))
+        for namespace in (EMAIL, 0):
+            handle = client.begin_query(
+                {"namespace": namespace}, control_flags=ALL | RETURN_PREFERRED_NAMES
+            )
+            handle = (await client.result(handle))["lookup"]
+            record = await client.result(client.next(handle))
+            assert record["service_instance_name"] == "user@example.org"
+            assert record["output_flags"] == RETURN_PREFERRED_NAMES == 0x10000
+            assert "addresses" not in record
+            assert await client.code(client.next(handle)) == NO_MORE
+            await client.result(client.end(handle))
+    assert zone.asked == []
 
 
 async def test_a_provider_is_disabled_while_another_is_asked() -> None:

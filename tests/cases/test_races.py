@@ -7,7 +7,7 @@ books (ledger, census, log) are checked after each run by `open_house`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 import anyio
 import pytest
@@ -37,31 +37,13 @@ from tests.cases.harness import (
     code_of,
     open_house,
     ticks,
-    until,
 )
-from tests.seeded import BACKENDS, outcomes
+from tests.schedules.laboratory import meet, told
+from tests.seeded import BACKENDS, check_outcomes, one_seed_only, outcomes
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS)
 
 Told = tuple[Hashable, ...]
-
-
-async def race(*moves: Callable[[], object], chance: random.Random, most: int = 4) -> None:
-    """Make each move in a task of its own, after up to ``most`` steps that chance decides."""
-
-    async def make(move: Callable[[], object], steps: int) -> None:
-        await ticks(steps)
-        move()
-
-    async with anyio.create_task_group() as tasks:
-        for move in moves:
-            tasks.start_soon(make, move, chance.randint(0, most))
-
-
-async def told(client: Client, id: int) -> str | int:
-    """What a Next was told: the name in the record, or the code."""
-    reply = await client.reply(id)
-    return code_of(reply) or str(reply["result"]["service_instance_name"])
 
 
 def test_end_meets_the_second_record(backend: str) -> None:
@@ -75,13 +57,13 @@ def test_end_meets_the_second_record(backend: str) -> None:
             first = await told(client, client.next(handle))
             second = client.next(handle)
             ends: list[int] = []
-            await race(
+            await meet(
                 lambda: house.open("g"), lambda: ends.append(client.end(handle)), chance=chance
             )
             assert await client.code(ends[0]) == 0
             return first, await told(client, second)
 
-    assert set(outcomes(backend, scenario)) == {("test-1", "test-2"), ("test-1", CANCELLED)}
+    check_outcomes(outcomes(backend, scenario), {("test-1", "test-2"), ("test-1", CANCELLED)})
 
 
 def test_fifty_ends_meet_fifty_records(backend: str) -> None:
@@ -97,7 +79,7 @@ def test_fifty_ends_meet_fifty_records(backend: str) -> None:
         return tuple(sorted(seen))
 
     # The chance of 250 lookups that all end alike is nil: each run shows both.
-    assert set(outcomes(backend, scenario, range(5))) == {(0, CANCELLED)}
+    check_outcomes(outcomes(backend, scenario, range(5)), {(0, CANCELLED)})
 
 
 async def fifty(house: House, client: Client, chance: random.Random) -> set[int]:
@@ -107,7 +89,7 @@ async def fifty(house: House, client: Client, chance: random.Random) -> set[int]
     ends: list[int] = []
     opens = [lambda: house.open("g")] * 50
     closes = [lambda h=handle: ends.append(client.end(h)) for handle in handles]
-    await race(*opens, *closes, chance=chance, most=12)
+    await meet(*opens, *closes, chance=chance, most=12)
     assert [await client.code(id) for id in ends] == [0] * 50
     return {await client.code(id) for id in nexts}
 
@@ -122,7 +104,7 @@ def test_ends_meet_gates_of_ten_lookups(backend: str) -> None:
             nexts = [client.next(handle) for handle in handles]
             await ticks(5)
             ends: list[int] = []
-            await race(
+            await meet(
                 *[lambda h=handle: ends.append(client.end(h)) for handle in handles[1::2]],
                 *[lambda n=n: house.open(f"g{n}") for n in range(4)],
                 chance=chance,
@@ -134,7 +116,7 @@ def test_ends_meet_gates_of_ten_lookups(backend: str) -> None:
             return tuple(codes[1::2])
 
     both = (0, CANCELLED)
-    assert set(outcomes(backend, scenario)) == {(a, b) for a in both for b in both}
+    check_outcomes(outcomes(backend, scenario), {(a, b) for a in both for b in both})
 
 
 def test_the_record_arrives_in_the_tick_of_the_end(backend: str) -> None:
@@ -161,13 +143,13 @@ def test_the_record_arrives_in_the_tick_of_the_end(backend: str) -> None:
             waiting = client.next(handle)
             await step.reached.wait()
             ends: list[int] = []
-            await race(step.go, lambda: ends.append(client.end(handle)), chance=chance)
+            await meet(step.go, lambda: ends.append(client.end(handle)), chance=chance)
             assert await client.code(ends[0]) == 0
             outcome = await told(client, waiting)
             assert not (beyond and outcome == CANCELLED)
             return (outcome,)
 
-    assert set(outcomes(backend, scenario)) == {("record",), (CANCELLED,)}
+    check_outcomes(outcomes(backend, scenario), {("record",), (CANCELLED,)})
 
 
 def test_end_at_any_of_three_steps(backend: str) -> None:
@@ -196,8 +178,7 @@ def test_end_at_any_of_three_steps(backend: str) -> None:
             return steps, await told(client, waiting)
 
     legal = {(1, CANCELLED), (2, CANCELLED), (3, "whole")}
-    seen = outcomes(backend, scenario)
-    assert set(seen) == legal, seen
+    check_outcomes(outcomes(backend, scenario), legal)
 
 
 def test_one_of_two_leaves_shared_work(backend: str) -> None:
@@ -209,50 +190,10 @@ def test_one_of_two_leaves_shared_work(backend: str) -> None:
             leaving, staying = one.begin("shared=k&gate=g"), two.begin("shared=k&gate=g")
             gone, kept = one.next(leaving), two.next(staying)
             await ticks(5)
-            await race(lambda: house.open("g"), lambda: one.end(leaving), chance=chance)
+            await meet(lambda: house.open("g"), lambda: one.end(leaving), chance=chance)
             return await told(one, gone), await told(two, kept)
 
-    assert set(outcomes(backend, scenario)) == {("test-1", "test-1"), (CANCELLED, "test-1")}
-
-
-@pytest.mark.parametrize("how", ["vanish", "end", "rundown", "cleanup", "cancel"])
-def test_while_a_reply_is_ready_and_not_sent(backend: str, how: str) -> None:
-    """Case 67: the record is taken and its reply not sent: it stays answered, or nobody hears."""
-
-    async def scenario(chance: random.Random) -> Told:
-        async with open_house() as house:
-            client = house.connect()
-            handle = client.begin("records=2&gate=g")
-            waiting = client.next(handle)
-            await ticks(5)
-            moves: dict[str, Callable[[], object]] = {
-                "vanish": client.vanish,
-                "end": lambda: client.end(handle),
-                "rundown": lambda: client.send("NSPv2ClientSessionRundown"),
-                "cleanup": lambda: client.send("NSPv2Cleanup"),
-                "cancel": lambda: client.send("$/cancelRequest", {"id": waiting}),
-            }
-            (link,) = house.server.links
-            original = link.output_ready
-            taken: list[bool] = []
-
-            def move_first() -> None:
-                if not taken:
-                    taken.append(True)
-                    moves[how]()
-                original()
-
-            link.output_ready = move_first  # type: ignore[method-assign]
-            house.open("g")
-            await until(lambda: taken)
-            del link.output_ready
-            if how == "vanish":
-                await ticks(20)
-                return (client.told(waiting) is None,)
-            return (await told(client, waiting),)
-
-    expected = True if how == "vanish" else "test-1"
-    assert set(outcomes(backend, scenario, range(40))) == {(expected,)}
+    check_outcomes(outcomes(backend, scenario), {("test-1", "test-1"), (CANCELLED, "test-1")})
 
 
 def test_disconnect_meets_a_record(backend: str) -> None:
@@ -263,11 +204,11 @@ def test_disconnect_meets_a_record(backend: str) -> None:
             client = house.connect()
             waiting = client.next(client.begin("gate=g"))
             await ticks(5)
-            await race(lambda: house.open("g"), client.vanish, chance=chance)
+            await meet(lambda: house.open("g"), client.vanish, chance=chance)
             await ticks(20)
             return (client.told(waiting) is not None,)
 
-    assert set(outcomes(backend, scenario)) == {(True,), (False,)}
+    check_outcomes(outcomes(backend, scenario), {(True,), (False,)})
 
 
 def test_rundown_before_the_work_has_begun(backend: str) -> None:
@@ -281,7 +222,7 @@ def test_rundown_before_the_work_has_begun(backend: str) -> None:
             await client.result(client.send("NSPv2ClientSessionRundown"))
             return (await told(client, waiting),)
 
-    assert set(outcomes(backend, scenario)) == {(CANCELLED,), ("test-1",)}
+    check_outcomes(outcomes(backend, scenario), {(CANCELLED,), ("test-1",)})
 
 
 def test_a_waiter_is_cancelled_at_the_hand_over(backend: str) -> None:
@@ -315,7 +256,7 @@ def test_a_waiter_is_cancelled_at_the_hand_over(backend: str) -> None:
         assert got == [f"test-{number}" for number in range(1, 7)]
         return (min(left, 1),)
 
-    assert set(outcomes(backend, scenario)) == {(0,), (1,)}
+    check_outcomes(outcomes(backend, scenario), {(0,), (1,)})
 
 
 def test_all_of_eight_end_when_the_first_fails(backend: str) -> None:
@@ -331,12 +272,12 @@ def test_all_of_eight_end_when_the_first_fails(backend: str) -> None:
             await ticks(5)
             ends: list[int] = []
             closes = [lambda c=client, h=handle: ends.append(c.end(h)) for client, handle in pairs]
-            await race(lambda: house.open("g"), *closes, chance=chance)
+            await meet(lambda: house.open("g"), *closes, chance=chance)
             codes = {await client.code(id) for client, id in zip(clients, nexts, strict=True)}
             assert len(ends) == 8
             return (0 in codes, CANCELLED in codes)
 
-    assert set(outcomes(backend, scenario)) == {(True, True), (True, False), (False, True)}
+    check_outcomes(outcomes(backend, scenario), {(True, True), (True, False), (False, True)})
 
 
 def test_cancel_of_a_request_meets_its_record(backend: str) -> None:
@@ -349,7 +290,7 @@ def test_cancel_of_a_request_meets_its_record(backend: str) -> None:
             waiting = client.next(handle)
             await ticks(5)
             cancel = {"id": waiting}
-            await race(
+            await meet(
                 lambda: house.open("g"),
                 lambda: client.send("$/cancelRequest", cancel),
                 lambda: client.send("$/cancelRequest", cancel),
@@ -359,7 +300,7 @@ def test_cancel_of_a_request_meets_its_record(backend: str) -> None:
             first = await told(client, waiting)
             return first, await told(client, client.next(handle))
 
-    assert set(outcomes(backend, scenario)) == {("test-1", "test-2"), (CANCELLED, "test-1")}
+    check_outcomes(outcomes(backend, scenario), {("test-1", "test-2"), (CANCELLED, "test-1")})
 
 
 def test_two_ends_at_once(backend: str) -> None:
@@ -370,14 +311,14 @@ def test_two_ends_at_once(backend: str) -> None:
             client = house.connect()
             handle = client.begin("gate=g")
             ends: dict[str, int] = {}
-            await race(
+            await meet(
                 lambda: ends.setdefault("a", client.end(handle)),
                 lambda: ends.setdefault("b", client.end(handle)),
                 chance=chance,
             )
             return tuple([await client.code(ends[name]) for name in "ab"])
 
-    assert set(outcomes(backend, scenario)) == {(0, INVALID_HANDLE), (INVALID_HANDLE, 0)}
+    check_outcomes(outcomes(backend, scenario), {(0, INVALID_HANDLE), (INVALID_HANDLE, 0)})
 
 
 def test_a_disabled_provider_meets_its_record(backend: str) -> None:
@@ -390,7 +331,7 @@ def test_a_disabled_provider_meets_its_record(backend: str) -> None:
             waiting = client.next(handle)
             await ticks(5)
             disable = {"provider_id": house.test.provider_id, "enable": False}
-            await race(
+            await meet(
                 lambda: house.test.add_tokens("g", 1),
                 lambda: client.send("WSCEnableNSProvider", disable),
                 chance=chance,
@@ -399,7 +340,7 @@ def test_a_disabled_provider_meets_its_record(backend: str) -> None:
             return first, await client.code(client.next(handle))
 
     expected = {("test-1", INVALID_HANDLE), (CANCELLED, INVALID_HANDLE)}
-    assert set(outcomes(backend, scenario)) == expected
+    check_outcomes(outcomes(backend, scenario), expected)
 
 
 async def reconnects(chance: random.Random) -> Told:
@@ -416,7 +357,7 @@ async def leave_and_return(house: House, chance: random.Random) -> None:
         old.begin("gate=g")
     await ticks(chance.randint(0, 2))
     fresh: list[Client] = []
-    await race(old.vanish, lambda: fresh.append(house.connect(ALICE)), chance=chance)
+    await meet(old.vanish, lambda: fresh.append(house.connect(ALICE)), chance=chance)
     client = fresh[0]
     handle = client.begin()
     assert await client.name(handle) == "test-1"
@@ -429,7 +370,7 @@ def test_a_client_comes_back_while_it_is_torn_down(
 ) -> None:
     """Case 95: nothing is freed twice, and the new session knows nothing of the old one."""
     monkeypatch.setattr("nspd.core.sweeper.SLICE", 1)
-    assert set(outcomes(backend, reconnects, range(1000))) == {(0,)}
+    check_outcomes(outcomes(backend, reconnects, range(1000)), {(0,)})
 
 
 def test_timers_meet_records(backend: str) -> None:
@@ -444,7 +385,7 @@ def test_timers_meet_records(backend: str) -> None:
             assert await told(client, client.next(handle)) == follows
             return (first,)
 
-    assert set(outcomes(backend, scenario)) == {("test-1",), (10060,)}
+    check_outcomes(outcomes(backend, scenario), {("test-1",), (10060,)})
 
 
 SCRIPTS = [
@@ -541,5 +482,6 @@ def test_any_mixture_of_operations(backend: str) -> None:
         return frozenset(code_of(reply) for reply in replies)
 
     codes = frozenset[int]().union(*outcomes(backend, scenario, range(100)))
-    assert codes >= {0, 6, 10013, 10014, 10060, NO_MORE, CANCELLED, NO_DATA}
     assert INTERNAL_ERROR not in codes
+    if not one_seed_only():
+        assert codes >= {0, 6, 10013, 10014, 10060, NO_MORE, CANCELLED, NO_DATA}

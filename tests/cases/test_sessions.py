@@ -363,7 +363,8 @@ async def test_a_reload_applies_budgets_and_domains() -> None:
         (entry,) = [e for e in house.server.router.catalog if e.namespace == TEST]
         assert (entry.budget, entry.domains) == (0.01, ("example",))
         query = {"namespace": TEST, "query_string": "records=0&hang=1"}
-        assert await client.code(client.begin_query(query)) == NOT_FOUND
+        elsewhere = client.begin_query(query | {"service_instance_name": "a.example.net"})
+        assert await client.code(elsewhere) == NOT_FOUND
         begun = client.begin_query(query | {"service_instance_name": "a.example"})
         handle = (await client.result(begun))["lookup"]
         assert await client.code(client.next(handle)) == 10060
