@@ -51,11 +51,10 @@ class User:
 
 
 class Peer:
-    """Who is at the other end: uid and groups as the kernel says, and what follows from them."""
+    """Who is at the other end, as the kernel says, and what he may."""
 
     __slots__ = (
         "administrator",
-        "groups",
         "may_lookup",
         "may_machine",
         "may_register",
@@ -68,7 +67,6 @@ class Peer:
         uid: int,
         *,
         pid: int = 0,
-        groups: frozenset[int] = frozenset(),
         administrator: bool = False,
         may_lookup: bool = True,
         may_register: bool = True,
@@ -76,7 +74,6 @@ class Peer:
     ) -> None:
         self.uid = uid
         self.pid = pid
-        self.groups = groups
         self.administrator = administrator
         self.may_lookup = may_lookup
         self.may_register = may_register

@@ -3,233 +3,234 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from random import Random
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
+from anyio.to_thread import run_sync
 from msgspec import Struct
+from msgspec.structs import replace
 
-from nspd import __version__
-from nspd.model.errors import AccessDenied, NetworkDown
-from nspd.model.namespaces import Namespace
-from nspd.race.census import Census, census_of, census_when_back, leaked
-from nspd.race.connection import Connection, HungUp, connected
-from nspd.race.judge import Direction, Judge, Violation
-from nspd.race.messages import STARTUP, member, outcome
-from nspd.race.scenarios.base import Race, Racer, Scenario, Unexpected
-from nspd.race.tally import Tally
+from nspd.model.errors import InvalidArgument, NetworkDown
+from nspd.race import census
+from nspd.race.census import Census, Daemon
+from nspd.race.driver import Outcome, Progress
+from nspd.race.drivers import DriverHandle, in_processes, in_thread
+from nspd.race.failures import bare_failures
+from nspd.race.history import merge
+from nspd.race.meter import Meter, sample
+from nspd.race.plan import MIXED, Plan, shares
+from nspd.race.result import Report, Stretch
+from nspd.race.scenario import Scenario
+from nspd.race.scenario_file import all_scenarios
+from nspd.race.tally import Tally, merged
 
-Progress = Callable[[Tally], None]
-"""Called after each lookup."""
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What is to be run."""
-
-    socket: str
-    """The path of the daemon's socket."""
-    scenarios: Sequence[Scenario]
-    clients: int = 16
-    lookups: int | None = 1_000
-    """For each scenario, shared among the clients; None: no end but `duration`."""
-    duration: float | None = None
-    """Seconds for each scenario; None: no end but `lookups`."""
-    seed: int = 0
-    """Seeds what the clients draw. (When the daemon runs what is not theirs to say.)"""
-    patience: float = 10.0
-    """Seconds after which a lookup's missing reply, or census, is given up."""
+_SAMPLE_EVERY = 0.25
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What came out of a run."""
+class Standing(Struct, frozen=True):
+    """How far the run is, for those who watch."""
 
-    plan: Plan
-    daemon: str
-    """Version and event loop, as the daemon tells."""
-    tallies: list[Tally]
-    before: Census
-    after: Census
-    judged: int
-    """Replies judged."""
-    not_judged: dict[str, int]
-
-    @property
-    def leaked(self) -> Census:
-        """What the daemon still held at the end, beyond what it held before (C8)."""
-        return leaked(self.before, self.after)
-
-    @property
-    def passed(self) -> bool:
-        """Nothing violated, nothing leaked, and every legal outcome seen."""
-        return not self.leaked and all(tally.passed for tally in self.tallies)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report for programs."""
-        return {
-            "passed": self.passed,
-            "daemon": self.daemon,
-            "socket": self.plan.socket,
-            "clients": self.plan.clients,
-            "seed": self.plan.seed,
-            "scenarios": [tally.as_dict() for tally in self.tallies],
-            "violations": [
-                {
-                    "scenario": tally.scenario.name,
-                    "promise": violation.promise,
-                    "time": violation.time,
-                    "client": violation.client,
-                    "detail": violation.detail,
-                }
-                for tally in self.tallies
-                for violation in tally.examples
-            ],
-            "census": {"before": self.before, "after": self.after, "leaked": self.leaked},
-            "judged": self.judged,
-            "not_judged": self.not_judged,
-        }
+    scenario: str
+    place: int
+    """Of this scenario among all, from 0."""
+    elapsed: float
+    """Seconds since this scenario began."""
+    lookups: int
+    races: int
+    violations: int
 
 
-async def drive(plan: Plan, progress: Progress | None = None) -> Report:
+Watcher = Callable[[Standing], None]
+
+
+async def drive(
+    plan: Plan, watcher: Watcher | None = None, stop: anyio.Event | None = None
+) -> Report:
     """Run a plan.
 
+    Args:
+        plan: what to run.
+        watcher: told now and then how far the run is.
+        stop: when set, no more lookups are begun, and the report says what there was so far.
+
     Raises:
-        NetworkDown: the daemon is not reachable, or went away.
+        NetworkDown: the daemon is not reachable.
         AccessDenied: it has no test namespace, or the caller may not open gates.
+        InvalidArgument: there is no such scenario.
+        OSError: the history cannot be written.
     """
-    run = _Run(plan, progress or (lambda _tally: None))
-    try:
-        async with run.connect() as control:
-            return await run.report(control)
-    except (OSError, HungUp) as error:
-        raise NetworkDown(f"{plan.socket}: {error}") from error
+    scenarios = all_scenarios(plan.scenario_files)
+    chosen = _chosen(plan, scenarios)
+    daemon: Daemon = await run_sync(census.inspect, plan.socket, chosen)
+    plan = replace(plan, backend=plan.backend or _known(daemon.backend))
+    run = _Run(plan, scenarios, daemon, watcher or (lambda _standing: None))
+    with bare_failures():
+        async with run.drivers() as drivers, anyio.create_task_group() as tasks:
+            tasks.start_soon(run.sample)
+            if stop is not None:
+                tasks.start_soon(run.stop_when, stop, drivers)
+            await run.all_scenarios(drivers)
+            tasks.cancel_scope.cancel()
+    return await run.report()
+
+
+def _known(backend: str) -> str | None:
+    """The name of the setting for the event loop that a daemon says it has."""
+    return next((name for name in ("asyncio", "trio") if backend.startswith(name)), None)
+
+
+def _chosen(plan: Plan, scenarios: Mapping[str, Scenario]) -> list[Scenario]:
+    if MIXED in plan.scenarios:
+        return list(scenarios.values())
+    unknown = [name for name in plan.scenarios if name not in scenarios]
+    if unknown:
+        raise InvalidArgument(f"there is no scenario {unknown[0]!r}")
+    return [scenarios[name] for name in plan.scenarios]
 
 
 class _Run:
-    """One run: a judge for all its connections, and the tally of the scenario under way."""
+    """One run: its drivers' outcomes, gathered scenario by scenario."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, scenarios: Mapping[str, Scenario], daemon: Daemon, watcher: Watcher
+    ) -> None:
         self._plan = plan
-        self._progress = progress
-        self._judge = Judge()
-        self._tally: Tally | None = None
-        self._connections = 0
-        self._taken = 0
+        self._scenarios = scenarios
+        self._daemon = daemon
+        self._watcher = watcher
+        self._meter = Meter(daemon.pid)
+        self._stretches: list[Stretch] = []
+        self._judged = 0
+        self._not_judged: dict[str, int] = {}
+        self._gone: str | None = None
+        self._interrupted = False
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
-        """A connection whose messages are judged."""
-        self._connections += 1
-        async with connected(self._plan.socket, self._connections, self._observe) as connection:
-            yield connection
+    async def drivers(self) -> AsyncIterator[list[DriverHandle]]:
+        """The drivers; when they have ended, the run's history is whole."""
+        plan = self._plan
+        if not plan.processes:
+            async with in_thread(plan, self._scenarios) as drivers:
+                yield drivers
+            return
+        with TemporaryDirectory(prefix="nspd-history-") as name:
+            parts = []
+            if plan.history is not None:
+                # One that cannot be written is to be found now.
+                await anyio.Path(plan.history).touch()
+                parts = [Path(name, str(number)) for number in range(plan.processes)]
+            async with in_processes(plan, parts) as drivers:
+                yield drivers
+            if plan.history is not None:
+                written = [part for part in parts if part.exists()]
+                await run_sync(merge, written, plan.history)
 
-    def _observe(self, now: float, number: int, direction: Direction, message: Any) -> None:
-        found = self._judge.observe(now, number, direction, message)
-        if found and self._tally is not None:
-            self._tally.add_violations(found)
+    async def sample(self) -> None:
+        """Look at the daemon now and then."""
+        while True:
+            self._meter.take()
+            await anyio.sleep(_SAMPLE_EVERY)
 
-    async def report(self, control: Connection) -> Report:
-        with anyio.fail_after(self._plan.patience):
-            daemon = await _describe(control)
-            await _check_allowed(control, self._plan.scenarios)
-            before = await census_of(control)
-        tallies = [await self._run(scenario) for scenario in self._plan.scenarios]
-        if any(scenario.gates for scenario in self._plan.scenarios):
-            await control.call("nspd.TestReset")
+    async def stop_when(self, stop: anyio.Event, drivers: list[DriverHandle]) -> None:
+        """Have the drivers stop when somebody says so."""
+        await stop.wait()
+        self._interrupted = True
+        for driver in drivers:
+            await driver.stop()
+
+    async def all_scenarios(self, drivers: list[DriverHandle]) -> None:
+        """Run one scenario after another, as long as there is a daemon."""
+        for place, name in enumerate(self._plan.scenarios):
+            if self._gone is None and not self._interrupted:
+                await self._one(place, name, drivers)
+
+    async def _one(self, place: int, name: str, drivers: list[DriverHandle]) -> None:
+        scale = 1.0 if name == MIXED else self._scenarios[name].scale
+        own = shares(self._plan, name, scale)
+        outcomes: list[Outcome] = []
+        standings: dict[int, Progress] = {}
+        started, before = time.monotonic(), self._sampled()
+
+        def tell(number: int, progress: Progress) -> None:
+            standings[number] = progress
+            so_far = standings.values()
+            self._watcher(
+                Standing(
+                    name,
+                    place,
+                    time.monotonic() - started,
+                    sum(each.lookups for each in so_far),
+                    sum(each.races for each in so_far),
+                    sum(each.violations for each in so_far),
+                )
+            )
+
+        async def run(number: int) -> None:
+            outcomes.append(
+                await drivers[number].run(own[number], lambda progress: tell(number, progress))
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(len(own)):
+                tasks.start_soon(run, number)
+        self._add(name, started, before, outcomes)
+
+    def _sampled(self) -> float | None:
+        found = sample(self._daemon.pid) if self._daemon.pid is not None else None
+        return None if found is None else found.cpu
+
+    def _add(
+        self, name: str, started: float, before: float | None, outcomes: list[Outcome]
+    ) -> None:
+        after, seconds = self._sampled(), max(time.monotonic() - started, 1e-9)
+        known = before is not None and after is not None
+        self._stretches.append(
+            Stretch(
+                name=name,
+                started=started,
+                seconds=seconds,
+                tallies=merged(
+                    Tally.unpacked(packed) for outcome in outcomes for packed in outcome.tallies
+                ),
+                daemon_cpu=((after or 0.0) - (before or 0.0)) / seconds if known else None,
+                driver_cpu=sum(outcome.cpu for outcome in outcomes) / seconds,
+            )
+        )
+        for outcome in outcomes:
+            self._judged += outcome.judged
+            for reason, number in outcome.not_judged.items():
+                self._not_judged[reason] = self._not_judged.get(reason, 0) + number
+            self._gone = self._gone or outcome.gone
+
+    async def report(self) -> Report:
+        """What came out of it, once the census is back."""
         return Report(
             plan=self._plan,
-            daemon=daemon,
-            tallies=tallies,
-            before=before,
-            after=await census_when_back(control, before, self._plan.patience),
-            judged=self._judge.judged,
-            not_judged=dict(self._judge.not_judged),
+            daemon=self._daemon.name,
+            stretches=self._stretches,
+            before=self._daemon.census,
+            after=await self._after(),
+            judged=self._judged,
+            not_judged=self._not_judged,
+            gone=self._gone,
+            interrupted=self._interrupted,
+            meter=self._meter,
         )
 
-    async def _run(self, scenario: Scenario) -> Tally:
-        self._tally = tally = Tally(scenario)
-        self._taken = 0
-        started = time.monotonic()
-        async with anyio.create_task_group() as clients:
-            for number in range(self._plan.clients):
-                clients.start_soon(self._client, tally, number, started)
-        tally.seconds = time.monotonic() - started
-        tally.add_violations(self._judge.finish(time.monotonic()))
-        return tally
-
-    async def _client(self, tally: Tally, number: int, started: float) -> None:
-        connection = 0
-        try:
-            async with AsyncExitStack() as stack:
-                wire = await stack.enter_async_context(self.connect())
-                connection = wire.number
-                control = None
-                if tally.scenario.gates:
-                    control = await stack.enter_async_context(self.connect())
-                random = Random(f"{self._plan.seed} {tally.scenario.name} {number}")
-                racer = Racer(wire, control, random, tally.to_cancelled, tally.to_end_reply)
-                with anyio.fail_after(self._plan.patience):
-                    await wire.call(STARTUP, client=f"nspctl-race/{__version__}")
-                while self._one_more(started):
-                    with anyio.fail_after(self._plan.patience):
-                        race = await _race(tally.scenario, racer)
-                    self._count(tally, connection, race)
-                with anyio.move_on_after(self._plan.patience):
-                    await wire.finish()
-        except TimeoutError:
-            # The judge knows which reply is missing, and whether it was due.
-            self._count(tally, connection, Race("unanswered"))
-        except (HungUp, OSError) as error:
-            self._count(tally, connection, Race(f"no connection: {error}"))
-
-    def _one_more(self, started: float) -> bool:
-        """Whether another lookup is to be run; if so, it is taken off the number to run."""
-        lookups, duration = self._plan.lookups, self._plan.duration
-        if lookups is not None and self._taken >= lookups:
-            return False
-        if duration is not None and time.monotonic() - started >= duration:
-            return False
-        self._taken += 1
-        return True
-
-    def _count(self, tally: Tally, connection: int, race: Race) -> None:
-        wrong = tally.add_race(race)
-        if wrong is not None:
-            tally.add_violations([Violation("outcome", time.monotonic(), connection, wrong)])
-        self._progress(tally)
-
-
-async def _race(scenario: Scenario, racer: Racer) -> Race:
-    try:
-        return await scenario.race(racer)
-    except Unexpected as error:
-        return Race(str(error))
-
-
-async def _describe(control: Connection) -> str:
-    status = (await control.call("nspd.Status")).result
-    return f"nspd {member(status, 'version')} on {member(status, 'backend')}"
-
-
-async def _check_allowed(control: Connection, scenarios: Sequence[Scenario]) -> None:
-    """See that the test namespace is there, and its gates are the caller's to open."""
-    catalog = (await control.call("WSAEnumNameSpaceProvidersEx")).result
-    providers = member(catalog, "providers")
-    if not any(
-        member(provider, "namespace") == Namespace.TEST and member(provider, "active")
-        for provider in (providers if isinstance(providers, list) else [])
-    ):
-        raise AccessDenied(
-            'this daemon has no test namespace; add a [[provider]] of kind "test" to its '
-            "configuration, or leave out --socket to race a daemon started for the purpose"
-        )
-    gated = [scenario.name for scenario in scenarios if scenario.gates]
-    if not gated:
-        return
-    probe = await control.call("nspd.TestGate", gate="race-probe", tokens=1)
-    if probe.code is not None:
-        raise AccessDenied(
-            f"only an administrator of the daemon may open gates ({outcome(probe.code)}), "
-            f"which {', '.join(gated)} need"
-        )
+    async def _after(self) -> Census:
+        plan, before = self._plan, self._daemon.census
+        if self._gone is None:
+            try:
+                # Whoever may not open gates may not reset them, and has opened none.
+                await run_sync(census.reset, plan.socket)
+                after: Census = await run_sync(
+                    census.census_when_back, plan.socket, before, plan.patience
+                )
+            except NetworkDown as error:
+                self._gone = str(error)
+            else:
+                return after
+        return {}

@@ -1,145 +1,171 @@
-"""What the ledger remembers: calls that wait, lookups not yet settled, connections.
+"""What the ledger remembers: calls that wait, and connections with their lookups.
 
 An entry lives as long as something about it is still open.
 """
 
 from __future__ import annotations
 
-from nspd.race.messages import MAY_WAIT, Id
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from nspd.race.messages import LOOKUP, MAY_WAIT, Id
+
+if TYPE_CHECKING:
+    from nspd.race.lookups import Lookup
+
+_NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
+_LATE = 1.0
+"""Seconds after which a time-out that did not come is a reply that was lost."""
 
 
 class Call:
-    """One request that is not yet answered."""
+    """One request that is not yet answered.
 
-    __slots__ = (
-        "cancel_requested",
-        "gone",
-        "handle",
-        "id",
-        "in_batch",
-        "late",
-        "lookup",
-        "method",
-        "watch",
-    )
+    Most of what a call can have it has not: those members are the class's own
+    until they are set, which makes a call cheap.
+    """
 
-    def __init__(self, id: Id | None, method: str, *, in_batch: bool) -> None:
+    handle: int | None = None
+    """The handle that it names, if any."""
+    lookup: Lookup | None = None
+    """The live lookup that it acts on."""
+    gone = ""
+    """Why its handle is known not to exist for it; empty otherwise."""
+    cancel_requested = False
+    ended_by: OtherCall | None = None
+    """For an nspd.Lookup and a Begin: the Rundown or last Cleanup sent after it."""
+    late = ""
+    """The promise that is broken by its not having been answered yet, if one is."""
+    verdicts: Sequence[Any] = ()
+    """Those of the error that answered it."""
+
+    def __init__(self, id: Id | None, method: str, sent: float, batch: list[Call] | None) -> None:
         self.id = id
         self.method = method
-        self.in_batch = in_batch
-        """Its reply waits for the rest of the batch, so its place tells nothing."""
-        self.handle: int | None = None
-        """The handle that it names, if any."""
-        self.lookup: Lookup | None = None
-        """The live lookup that it acts on."""
-        self.gone = ""
-        """Why its handle is known not to exist for it; empty otherwise."""
-        self.late = False
-        """End was answered before it."""
-        self.cancel_requested = False
-        self.watch = False
-        """A Begin with ``watch``."""
+        self.sent = sent
+        """When it was sent, in seconds on the history's clock."""
+        self.batch = batch
+        """All calls of its batch, for the rest of which its reply waits; None: it is in none.
+        The place of such a reply tells nothing."""
 
     def __str__(self) -> str:
-        name = self.method.removeprefix("NSPv2LookupService")
+        name = self.method.removeprefix("NSPv2LookupService").removeprefix("NSPv2")
         target = f" of lookup {self.handle}" if self.handle is not None else ""
         return f"{name} {self.id!r}{target}"
 
-    @property
-    def must_be_answered(self) -> bool:
-        """Whether it cannot rightly be left waiting."""
-        if self.cancel_requested or self.gone or self.method not in MAY_WAIT:
+    def overdue(self, now: float) -> bool:
+        """Whether it cannot rightly be left waiting when the history ends at ``now``."""
+        if self.batch is None:
+            return self.must_be_answered(now)
+        return all(call.must_be_answered(now) for call in self.batch)
+
+    def must_be_answered(self, now: float) -> bool:
+        """Whether it must have been settled by ``now``, whatever else is in its batch."""
+        if self.cancel_requested or self.gone or self.late or self.method not in MAY_WAIT:
             return True
-        return self.lookup is not None and self.lookup.ended
+        return self.method == LOOKUP and self.ended_by is not None
 
 
-class Lookup:
-    """One handle, from the reply to its Begin until End and all its calls are answered."""
+class NextCall(Call):
+    """A NextEx on a live lookup; it also stands in that lookup's queue, in the order sent."""
 
-    __slots__ = (
-        "cancelled",
-        "end_answered",
-        "ended",
-        "excused",
-        "handle",
-        "in_order",
-        "next_record",
-        "out_of_order",
-        "owner",
-        "perhaps_cancelled",
-        "records",
-        "waiting",
-    )
+    lookup: Lookup
+    flags = 0
+    room: int | None = None
+    """``buffer_length``, in bytes."""
+    deadline: float | None = None
+    """When its own time-out is over."""
+    answer: int | None = None
+    """The code that it was answered with, 0 for a record; None: it waits."""
+    number: int | None = None
+    """The number of the record that it got, where records have one."""
+    provider = ""
+    """The GUID of the provider of that record."""
+    cancelled_by_nobody = False
+    """It was answered 10111, and that was found to be a violation."""
+    before: NextCall | None = None
+    after: NextCall | None = None
 
-    def __init__(self, handle: int, owner: Connection, *, in_order: bool, excused: bool) -> None:
-        self.handle = handle
-        self.owner = owner
-        self.waiting: dict[Id | None, Call] = {}
-        """NextEx calls sent before End, and not answered."""
-        self.ended = False
-        """An End has been sent."""
-        self.end_answered = False
-        self.excused = excused
-        """It may have ended otherwise (EndLookup, a provider disabled, a guessed handle)."""
-        self.cancelled = 0
-        """Calls answered 10111 that only End can have cancelled."""
-        self.perhaps_cancelled = 0
-        """Calls answered 10111 that End or a cancel request has cancelled."""
-        self.in_order = in_order
-        """Every record must come once and in order (no watch, no FLUSHPREVIOUS)."""
-        self.records = 0
-        """Records received."""
-        self.next_record = 1
-        """Number of the first record of the test namespace not yet seen."""
-        self.out_of_order: set[int] = set()
-        """Numbers seen ahead of it: two replies may overtake each other on the wire."""
+    def must_be_answered(self, now: float) -> bool:
+        lookup = self.lookup
+        if super().must_be_answered(now) or lookup.must_settle or lookup.ended_by is not None:
+            return True
+        limits = (self.deadline, lookup.deadline)
+        return any(limit is not None and now > limit + _LATE for limit in limits)
 
-    @property
-    def settled(self) -> bool:
-        """Nothing is to come, so that it can be forgotten."""
-        return self.end_answered and not self.waiting
 
-    def count_cancelled(self, call: Call) -> None:
-        """Note a 10111; one that came before End was sent is not End's doing."""
-        if self.ended and call.cancel_requested:
-            self.perhaps_cancelled += 1
-        elif self.ended:
-            self.cancelled += 1
+class BeginCall(Call):
+    """A Begin or nspd.Lookup, with what was asked for and what it may have ended."""
 
-    def number_seen(self, number: int) -> bool:
-        """Note the number of a record; False if it was seen before."""
-        if number < self.next_record or number in self.out_of_order:
-            return False
-        self.out_of_order.add(number)
-        while self.next_record in self.out_of_order:
-            self.out_of_order.remove(self.next_record)
-            self.next_record += 1
-        return True
+    params = _NO_PARAMS
+    interventions = 0
+    """`Ledger.interventions` when it was sent."""
+    candidates: Sequence[NextCall] = ()
+    """NextEx calls that waited when it was sent by a session with ``cancel_on_begin``."""
+    after_rundown = False
+    """The session has been run down before it."""
+
+
+class StatusCall(Call):
+    """An nspd.Status, with what could not be open any more when it was sent."""
+
+    closed = (0, 0)
+
+
+class OtherCall(Call):
+    """A request that opens or ends a session, ends lookups, or disables a provider."""
+
+    params = _NO_PARAMS
+    certain = False
+    """A Rundown, a last Cleanup, or an EndLookup of an own lookup: what it ends has ended."""
+    intervenes = False
+    """It may have ended lookups that the ledger does not know yet."""
+    answered = False
 
 
 class Connection:
-    """One connection: its calls that wait, and what excuses their answers."""
+    """One connection: its calls that wait, its session, and what excuses their answers."""
 
-    __slots__ = ("excused", "guesses", "lookups", "waiting")
+    __slots__ = (
+        "blind",
+        "cancel_on_begin",
+        "cleaned",
+        "client",
+        "excused",
+        "guesses",
+        "lookups",
+        "run_down",
+        "session_calls",
+        "startups",
+        "waiting",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, client: int) -> None:
+        self.client = client
         self.waiting: dict[Id | None, Call] = {}
         self.lookups: dict[int, Lookup] = {}
         self.guesses: dict[int, int] = {}
         """Handles that waiting calls name though no Begin had returned them, and how often."""
+        self.blind = False
+        """Its replies cannot be attributed any more."""
         self.excused = False
-        """Lookups here may end by themselves: drain, Rundown, cancel_on_begin."""
-
-    def add(self, call: Call) -> None:
-        """Enter a request that is due a reply."""
-        self.waiting[call.id] = call
-        if call.handle is not None and call.lookup is None and not call.gone:
-            self.guesses[call.handle] = self.guesses.get(call.handle, 0) + 1
+        """Lookups here may end by themselves: a drain, a half-closed connection, a Cleanup
+        of which one cannot tell whether it was the last."""
+        self.startups = 0
+        """Startups that succeeded, less Cleanups."""
+        self.session_calls = 0
+        """Startups and Cleanups that wait."""
+        self.cancel_on_begin = False
+        self.run_down = False
+        """A Rundown has been sent in a session that is known to be open."""
+        self.cleaned = False
+        """A Cleanup has been sent, so that 10093 may be the answer to anything."""
 
     def remove(self, id: Id) -> Call | None:
         """Strike out the request that a reply answers; None if none waits under this id."""
         call = self.waiting.pop(id, None)
-        if call is not None and call.handle in self.guesses and call.lookup is None:
+        if call is not None and call.lookup is None and call.handle in self.guesses:
             self.guesses[call.handle] -= 1
             if not self.guesses[call.handle]:
                 del self.guesses[call.handle]

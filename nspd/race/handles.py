@@ -29,11 +29,11 @@ class HandleSet:
         """The number of intervals held."""
         return len(self._starts)
 
-    def add(self, handle: int) -> None:
-        """Take in a handle; one that is there already changes nothing."""
-        if handle in self:
-            return
+    def add(self, handle: int) -> bool:
+        """Take in a handle; False: it is there already."""
         after = bisect_right(self._starts, handle)
+        if after and handle < self._stops[after - 1]:
+            return False
         joins_left = after > 0 and self._stops[after - 1] == handle
         joins_right = after < len(self._starts) and self._starts[after] == handle + 1
         if joins_left and joins_right:
@@ -47,6 +47,7 @@ class HandleSet:
             self._starts.insert(after, handle)
             self._stops.insert(after, handle + 1)
             self._give_up_lowest()
+        return True
 
     def _give_up_lowest(self) -> None:
         if len(self._starts) > self._most:

@@ -1,9 +1,10 @@
-"""The judge: is what a client saw on the wire what `cancellation.md` promises?
+"""The judge: is what clients saw on the wire what `cancellation.md` promises?
 
-It is fed every message of every connection in the order in which the client
+It is fed every message of every connection in the order in which the clients
 sent or read it, and answers with the promises that the message breaks. It does
-no I/O and knows no clock; a history from anywhere will do. What cannot be told
-from the client's side is counted as not judged, with the reason.
+no I/O and knows no clock; a history from anywhere will do. What each promise
+means here is in `nspd.race.promises`; what cannot be told from the clients'
+side is counted as not judged, with the reason.
 """
 
 from __future__ import annotations
@@ -11,63 +12,60 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal
 
-from msgspec import Struct
-
-from nspd.model import errors
-from nspd.model.namespaces import Namespace
+from nspd.model.errors import WSA_E_CANCELLED
 from nspd.race import messages
-from nspd.race.entries import Call, Connection, Lookup
-from nspd.race.ledger import Ledger
-from nspd.race.messages import is_id, member, outcome, shortened, verdicts_of
+from nspd.race.effects import Effects
+from nspd.race.endings import Endings
+from nspd.race.entries import BeginCall, Call, Connection, NextCall, OtherCall, StatusCall
+from nspd.race.findings import Findings, Violation
+from nspd.race.ledger import UNATTRIBUTABLE, Ledger
+from nspd.race.messages import member, shortened, verdicts_in
+from nspd.race.nextcalls import NextCalls
+from nspd.race.promises import causes, handles, records, replies, work
 
-Direction = Literal["sent", "received", "hung_up", "left"]
-"""What a client observed: a message sent or received (a request, a reply, a batch),
-the daemon closing the connection, the client leaving it."""
+__all__ = ["Direction", "Judge", "Violation"]
 
-_ALWAYS_THERE = ("namespace", "provider_id", "context", "output_flags")
-_ONLY_IN_RECORDS = frozenset(
-    {"service_instance_name", "comment", "addresses", "blob", "version", "output_flags"}
-)
-_WORK = frozenset({"none", "stopped", "detached"})
-_UNREADABLE = 0
-"""Stands for the code of a reply that has none."""
-_NEVER_SENT = frozenset({errors.WSAENOMORE, errors.WSAECANCELLED})
-
-
-class Violation(Struct, frozen=True):
-    """One promise broken once."""
-
-    promise: str
-    """``C1`` to ``C15``, or one that cancellation.md does not number: ``isolation``
-    (a foreign handle worked), ``shape`` (protocol.md knows no such reply), and, found by
-    `nspd.race.drive`, ``outcome`` (not legal in this scenario)."""
-    time: float
-    """When it was seen, on the clock of the observations."""
-    client: int
-    """The connection on which it was seen."""
-    detail: str
-    """What was seen, in one sentence."""
+Direction = Literal["sent", "received", "shut", "hung_up", "left"]
+"""What a client observed: a message sent or received (a request, a reply, a batch), the
+client shutting its sending side, the daemon closing the connection, the client leaving it."""
 
 
 class Judge:
-    """Judges one run, message by message. Its memory is what is in flight, not the history.
+    """Judges one run, message by message.
 
-    Nobody outside the history may end lookups meanwhile: the judge would take
-    their 10111 for one that nobody asked for.
+    Its memory is what is in flight (calls that wait, lookups that have not
+    ended), and at most 65,536 intervals of handles that were used.
     """
 
-    def __init__(self) -> None:
-        self._ledger = Ledger()
-        self._found: list[Violation] = []
-        self._now = 0.0
-        self._client = 0
+    def __init__(
+        self,
+        *,
+        alone: bool = True,
+        end_grace: float | None = None,
+        end_within: float | None = None,
+    ) -> None:
+        """Make a judge.
+
+        Args:
+            alone: the daemon has no other clients than those of the history; else its
+                census is not judged.
+            end_grace: the daemon's setting, in seconds; None: not known, so "detached" is
+                believed however soon it is said.
+            end_within: seconds from sending End to its reply that are too many; None: not
+                judged. The client's own delays count, so it suits a client that has none.
+        """
+        self._findings = findings = Findings()
+        self._report = findings.report
+        self._ledger = ledger = Ledger(findings.not_judged)
+        self._effects = Effects(ledger)
+        self._next_calls = NextCalls(ledger, findings)
+        self._endings = Endings(ledger, findings, end_grace, end_within)
+        self._alone = alone
+        self._baseline: dict[str, int] | None = None
         self.judged = 0
         """Replies judged."""
-
-    @property
-    def not_judged(self) -> Counter[str]:
-        """Messages about which nothing could be said, by reason."""
-        return self._ledger.not_judged
+        self.not_judged: Counter[str] = findings.not_judged
+        """What could not be told, by reason."""
 
     @property
     def remembered(self) -> int:
@@ -81,7 +79,7 @@ class Judge:
         """Take in one observation.
 
         Args:
-            time: seconds on any clock; only repeated in violations.
+            time: seconds on any clock that does not go back.
             client: the connection, a number that is used for no other one.
             direction: what happened.
             message: the decoded JSON that was sent or received.
@@ -89,186 +87,164 @@ class Judge:
         Returns:
             The violations that this observation brings to light.
         """
-        self._now, self._client = time, client
-        match direction:
-            case "sent":
-                self._ledger.sent(self._ledger.connection(client), message)
-            case "received":
-                self._received(self._ledger.connection(client), message)
-            case "hung_up":
-                for call in self._ledger.close(client):
-                    self._report("C1", f"the daemon hung up with {call} unanswered")
-            case "left":
-                waiting = self._ledger.close(client)
-                self.not_judged["the client left without waiting"] += len(waiting)
-        return self._take_found()
+        ledger, findings = self._ledger, self._findings
+        ledger.now = findings.now = time
+        findings.client = client
+        connection = ledger.connections.get(client)
+        if connection is None:
+            connection = ledger.connections[client] = Connection(client)
+        if direction == "sent":
+            if type(message) is dict:
+                self._effects.enter(connection, message)
+            else:
+                self._effects.sent(connection, message)
+        elif direction == "received":
+            if type(message) is dict and "method" not in message:
+                self._reply(connection, message)
+            else:
+                self._received(connection, message)
+        elif direction == "shut":
+            # What still waits when half_close_grace is over is answered 10111.
+            connection.excused = True
+        else:
+            calls = ledger.close(client)
+            if direction == "hung_up":
+                for call in calls:
+                    self._report(replies.c1_hung_up(call))
+            elif calls:
+                self.not_judged["the client left without waiting"] += len(calls)
+        return findings.take()
 
     def finish(self, time: float) -> list[Violation]:
         """The history is over: every reply that was due and has not come is lost."""
-        self._now = time
-        for client in list(self._ledger.connections):
-            self._client = client
-            for call in self._ledger.close(client):
-                if call.must_be_answered:
-                    self._report("C1", f"{call} was never answered")
+        ledger, findings = self._ledger, self._findings
+        ledger.now = time
+        for client, connection in list(ledger.connections.items()):
+            findings.client = client
+            passed_over = {lookup.lost_ahead() for lookup in connection.lookups.values()}
+            for call in ledger.close(client):
+                if call.overdue(time):
+                    self._report(replies.c1_answered(call))
+                elif call in passed_over:
+                    self._report(replies.c1_passed_over(call))
                 else:
                     self.not_judged["still waiting, as it may"] += 1
-        return self._take_found()
-
-    def _take_found(self) -> list[Violation]:
-        found, self._found = self._found, []
-        return found
-
-    def _report(self, promise: str, detail: str) -> None:
-        self._found.append(Violation(promise, self._now, self._client, detail))
+        return findings.take()
 
     def _received(self, connection: Connection, message: Any) -> None:
         for reply in message if isinstance(message, list) else [message]:
             if not isinstance(reply, dict):
-                self._report("shape", f"neither a reply nor an event: {shortened(reply)}")
+                self._report(("shape", f"neither a reply nor an event: {shortened(reply)}"))
             elif "method" not in reply:
                 self._reply(connection, reply)
             elif reply["method"] == messages.GOING_AWAY:
                 connection.excused = True
 
     def _reply(self, connection: Connection, reply: dict[str, Any]) -> None:
-        """C1: it answers a call that waits, and strikes it out."""
+        """Find the call that a reply answers, and hold the reply against the promises."""
         id = reply.get("id")
-        if id is None:
-            self.not_judged["a reply without an id"] += 1
-            return
-        call = connection.remove(id) if is_id(id) else None
+        call = connection.remove(id) if type(id) is int or type(id) is str else None
         if call is None:
-            self._report("C1", f"a reply to {shortened(id)}, which does not wait")
+            self._stray(connection, id, reply)
             return
         self.judged += 1
-        code = self._check_form(call, reply)
-        if call.gone:
-            self._check_gone(connection, call, code)
-        elif call.lookup is None:
-            self._check_without_lookup(connection, call, reply, code)
-        elif call.method == messages.END:
-            self._check_end(call, call.lookup, reply, code)
+        if call.method in messages.MAY_WAIT:
+            self._ledger.answered += 1
+        if "error" in reply:
+            code: int | None = self._code(call, reply)
         else:
-            self._check_next(call, call.lookup, reply, code)
+            code = None if "result" in reply else self._neither(call)
+        if type(call) is NextCall:
+            self._next_calls.answered(connection, call, reply, code)
+        elif call.gone:
+            self._report(handles.c4_gone(connection, call, code))
+        elif call.lookup is not None:
+            self._endings.ended(call, call.lookup, reply, code)
+        elif call.handle is not None:
+            self._guess(connection, call, call.handle, code)
+        elif type(call) is BeginCall:
+            if call.method == messages.BEGIN:
+                self._endings.begun(connection, call, reply, code)
+            else:
+                self._whole_lookup(connection, call, reply, code)
+        elif type(call) is OtherCall:
+            self._endings.session_or_provider(connection, call, code)
+        elif type(call) is StatusCall:
+            self._status(call, reply)
+        else:
+            self._report(replies.c13_harmless(call, code))
+            if code == WSA_E_CANCELLED:
+                self._report(causes.c15_other_calls(connection, call, code, False))
 
-    def _check_form(self, call: Call, reply: dict[str, Any]) -> int | None:
-        """C6, C14, and that it is a reply at all. Returns the code of an error; None: success."""
-        error = reply.get("error")
-        if error is None:
-            if "result" not in reply:
-                self._report("shape", f"{call} got neither a result nor an error")
-                return _UNREADABLE
-            return None
-        data = member(error, "data")
-        if "result" in reply or (isinstance(data, dict) and _ONLY_IN_RECORDS & data.keys()):
-            self._report("C6", f"the error that {call} got carries a record")
-        code = member(error, "code")
+    def _stray(self, connection: Connection, id: Any, reply: dict[str, Any]) -> None:
+        """C1: a reply to nothing, unless it may be one that no client can attribute."""
+        if connection.blind:
+            self.not_judged[UNATTRIBUTABLE] += 1
+        elif id is None and "error" in reply:
+            self.not_judged["an error without an id"] += 1
+        else:
+            self._report(replies.c1_one_reply(id))
+
+    def _neither(self, call: Call) -> int:
+        self._report(("shape", f"{call} got neither a result nor an error"))
+        return replies.UNREADABLE
+
+    def _code(self, call: Call, reply: dict[str, Any]) -> int:
+        """C6, C14, and that it is an error at all; its code."""
+        error = reply["error"]
+        if type(error) is not dict:
+            error = {}
+        code, data = error.get("code"), error.get("data")
         if type(code) is not int:
-            self._report("shape", f"{call} got an error without a code")
-            return _UNREADABLE
-        for sent in (code, *(member(verdict, "error") for verdict in verdicts_of(reply))):
-            if type(sent) is int and sent in _NEVER_SENT:
-                self._report("C14", f"{call} got {outcome(sent)}")
+            self._report(("shape", f"{call} got an error without a code"))
+            return replies.UNREADABLE
+        if type(data) is dict:
+            call.verdicts = verdicts_in(data)
+        found = replies.c6_error_without_record(call, reply, data)
+        if found is None:
+            found = replies.c14_new_codes(call, code)
+        if found is not None:
+            self._report(found)
         return code
 
-    def _check_gone(self, connection: Connection, call: Call, code: int | None) -> None:
-        """C4: after End every call on the handle is answered 6, a second End too."""
-        without_session = connection.excused and code == errors.WSANOTINITIALISED
-        if code != errors.WSA_INVALID_HANDLE and not without_session:
-            promise = "C4" if call.gone == "has ended" else "isolation"
-            self._report(promise, f"{call}, which {call.gone}, got {outcome(code)}, not 6")
-
-    def _check_without_lookup(
-        self, connection: Connection, call: Call, reply: dict[str, Any], code: int | None
-    ) -> None:
-        """C4 (a handle is never given out twice) and C13 (a cancel request is harmless)."""
-        if call.handle is not None:
+    def _guess(self, connection: Connection, call: Call, handle: int, code: int | None) -> None:
+        """A call on a handle that no Begin had returned when it was sent."""
+        if handle in self._ledger.handles:
             self.not_judged["a handle that no Begin had returned"] += 1
-        elif call.method == messages.CANCEL and code is not None:
-            self._report("C13", f"{call} got {outcome(code)}")
-        elif call.method == messages.BEGIN and code is None:
-            handle = member(reply.get("result"), "lookup")
-            if type(handle) is not int:
-                self._report("shape", f"{call} returned no handle")
-            elif not self._ledger.begun(connection, call, handle):
-                self._report("C4", f"{call} returned handle {handle}, which was used before")
-
-    def _check_end(
-        self, call: Call, lookup: Lookup, reply: dict[str, Any], code: int | None
-    ) -> None:
-        """C3: it cannot fail. What still waits is late, and judged when it is answered."""
-        lookup.end_answered = True
-        excused = lookup.excused or lookup.owner.excused
-        if code is not None:
-            if not excused:
-                self._report("C3", f"{call}, which was live, got {outcome(code)}")
-            lookup.excused = True
         else:
-            for waiting in lookup.waiting.values():
-                waiting.late = not (waiting.in_batch or call.in_batch)
-            if not excused:
-                self._check_ending(call, lookup, reply.get("result"))
-        self._forget_if_settled(lookup)
+            self._report(handles.handle_known(connection, call, code))
 
-    def _check_ending(self, call: Call, lookup: Lookup, ending: Any) -> None:
-        """C8, as far as a client sees it: the calls cancelled, and a known word for the work."""
-        cancelled, work = member(ending, "cancelled"), member(ending, "work")
-        if type(cancelled) is not int or not isinstance(work, str) or work not in _WORK:
-            self._report("C8", f"{call} got {shortened(ending)}, which does not tell")
-            return
-        most = lookup.cancelled + lookup.perhaps_cancelled + len(lookup.waiting)
-        if not lookup.cancelled <= cancelled <= most:
-            seen = f"{lookup.cancelled} to {most}" if most > lookup.cancelled else f"{most}"
-            self._report("C8", f"{call} tells of {cancelled} calls cancelled; seen: {seen}")
+    # Everything else
 
-    def _check_next(
-        self, call: Call, lookup: Lookup, reply: dict[str, Any], code: int | None
+    def _whole_lookup(
+        self, connection: Connection, call: BeginCall, reply: dict[str, Any], code: int | None
     ) -> None:
-        """C2, C5, C15: what may become of a call that was sent before End."""
-        lookup.waiting.pop(call.id, None)
-        excused = lookup.excused or lookup.owner.excused
-        if code == errors.WSA_E_CANCELLED:
-            lookup.count_cancelled(call)
-            if not (lookup.ended or call.cancel_requested or excused):
-                self._report("C15", f"{call} was cancelled, and nobody had asked for it")
-        elif code == errors.WSA_INVALID_HANDLE and not excused:
-            promise = "C2" if lookup.ended else "C4"
-            self._report(promise, f"{call} got {outcome(code)} though it was sent before End")
-        if call.late:
-            promise = "C5" if code is None else "C2"
-            self._report(promise, f"{call} got {outcome(code)} after the reply to End")
+        """nspd.Lookup: C6, C7, C10, C15."""
+        self._ledger.closed += 1
+        self._report(causes.c10_settled_first(call, code))
+        excused = call.interventions != self._ledger.interventions
+        self._report(causes.c15_other_calls(connection, call, code, excused))
         if code is None:
-            self._check_record(call, lookup, reply.get("result"))
-        elif code == errors.WSA_E_NO_MORE:
-            self._check_all_seen(call, lookup, reply)
-        self._forget_if_settled(lookup)
+            for finding in records.c7_whole_lookup(call, call.params, reply["result"]):
+                self._report(finding)
 
-    def _check_record(self, call: Call, lookup: Lookup, record: Any) -> None:
-        """C6 (a whole record) and C7 (none twice; the test namespace numbers its records)."""
-        missing = [name for name in _ALWAYS_THERE if member(record, name) is None]
-        if missing:
-            self._report("C6", f"{call} got a record without {', '.join(missing)}")
+    def _status(self, call: StatusCall, reply: dict[str, Any]) -> None:
+        """C8: the census against what can be open."""
+        census = member(reply.get("result"), "census")
+        if not isinstance(census, dict):
             return
-        lookup.records += 1
-        number = member(record.get("version"), "version")
-        numbered = record["namespace"] == Namespace.TEST and type(number) is int
-        if numbered and lookup.in_order and not lookup.number_seen(number):
-            self._report("C7", f"{call} got record {number} a second time")
-
-    def _check_all_seen(self, call: Call, lookup: Lookup, reply: dict[str, Any]) -> None:
-        """C7: at the end the client has as many records as the verdicts count."""
-        if lookup.waiting or not lookup.in_order:
+        if not self._alone or not self._ledger.counts_all:
+            self.not_judged["a census that counts others, too"] += 1
             return
-        counts = [member(verdict, "records") for verdict in verdicts_of(reply)]
-        given = sum(count for count in counts if type(count) is int)
-        if lookup.records < given:
-            self._report("C7", f"{call}: {given} records were given, {lookup.records} came")
-
-    def _forget_if_settled(self, lookup: Lookup) -> None:
-        """C7, at the last moment: no record before one that came was left out."""
-        if not lookup.settled:
+        counted = {name: census.get(name) for name in ("lookups", "waiting_calls")}
+        lookups, waiting = (value if type(value) is int else 0 for value in counted.values())
+        if self._baseline is None:
+            # Whatever there is now may be somebody else's, and stay.
+            self._baseline = {"lookups": lookups, "waiting_calls": waiting}
             return
-        self._ledger.forget(lookup)
-        if lookup.in_order and lookup.out_of_order:
-            self._report("C7", f"lookup {lookup.handle}: record {lookup.next_record} was left out")
+        ledger = self._ledger
+        closed, answered = call.closed
+        most = self._baseline["lookups"] + ledger.opened - closed
+        self._report(work.c8_census("lookups", lookups, most))
+        most = self._baseline["waiting_calls"] + ledger.asked - answered
+        self._report(work.c8_census("waiting_calls", waiting, most))

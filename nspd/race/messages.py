@@ -12,13 +12,28 @@ RUNDOWN = "NSPv2ClientSessionRundown"
 BEGIN = "NSPv2LookupServiceBegin"
 NEXT = "NSPv2LookupServiceNextEx"
 END = "NSPv2LookupServiceEnd"
+LOOKUP = "nspd.Lookup"
 CANCEL = "$/cancelRequest"
 END_LOOKUP = "nspd.EndLookup"
 ENABLE_PROVIDER = "WSCEnableNSProvider"
+STATUS = "nspd.Status"
 GOING_AWAY = "nspd.GoingAway"
+EVENT = "nspd.Event"
+MONITOR = "nspd.Monitor"
+CONFIG_CHANGE = "WSAProviderConfigChange"
 
-MAY_WAIT = frozenset({NEXT, "nspd.Lookup", "nspd.Monitor", "WSAProviderConfigChange"})
+MAY_WAIT = frozenset({NEXT, LOOKUP, MONITOR, CONFIG_CHANGE})
 """Methods whose reply may stay out for ever, as long as nothing settles the call."""
+
+NO_NOTIFICATION = MAY_WAIT | {BEGIN}
+"""Methods that do nothing when sent without an id."""
+
+PARAMS_OF = {
+    NEXT: frozenset({"lookup", "control_flags", "buffer_length", "timeout"}),
+    END: frozenset({"lookup"}),
+    END_LOOKUP: frozenset({"lookup"}),
+    CANCEL: frozenset({"id"}),
+}
 
 Id = int | str
 
@@ -39,10 +54,15 @@ def params_of(request: dict[str, Any]) -> dict[str, Any]:
     return params if isinstance(params, dict) else {}
 
 
-def verdicts_of(reply: dict[str, Any]) -> list[Any]:
-    """The verdicts that an error carries; empty if it carries none."""
-    verdicts = member(member(reply.get("error"), "data"), "verdicts")
+def verdicts_in(data: dict[str, Any]) -> list[Any]:
+    """The verdicts in the data of an error; empty if there are none."""
+    verdicts = data.get("verdicts")
     return verdicts if isinstance(verdicts, list) else []
+
+
+def seconds(value: Any) -> float | None:
+    """A duration; None if there is none, or none that makes sense."""
+    return float(value) if type(value) in (int, float) and value >= 0 else None
 
 
 def shortened(value: Any) -> str:

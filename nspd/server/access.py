@@ -69,7 +69,6 @@ class Access:
         return Peer(
             who.uid,
             pid=who.pid,
-            groups=who.groups,
             administrator=administrator,
             may_lookup=administrator or self._lookup.admits(who),
             may_register=administrator or self._register.admits(who),

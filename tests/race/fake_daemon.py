@@ -19,9 +19,12 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from tests.race.histories import BEGIN, END, NEXT, record
+from nspd.providers.test.provider import record
+from tests.race.histories import BEGIN, END, NEXT
 
 Message = dict[str, Any]
+
+_PROVIDER = "5e1d0000-0000-4000-8000-000000010001"
 
 
 class FakeLookup:
@@ -30,7 +33,7 @@ class FakeLookup:
     def __init__(self, client: int, behaviour: dict[str, str]) -> None:
         self.client = client
         self.gate = behaviour.get("gate")
-        self.to_come = int(behaviour.get("records", "1"))
+        self.total = self.to_come = int(behaviour.get("records", "1"))
         self.hangs = "hang" in behaviour
         self.given = 0
         self.ready: deque[int] = deque()
@@ -42,6 +45,7 @@ class FakeDaemon:
 
     namespaces: tuple[int, ...] = (65537,)
     gates_allowed = True
+    gone = False
 
     def __init__(self, first_handle: int = 1_000) -> None:
         self.outboxes: dict[int, list[Message]] = {}
@@ -137,7 +141,9 @@ class FakeDaemon:
 
     def serve(self, lookup: FakeLookup) -> None:
         while lookup.waiting and lookup.ready:
-            self.result(lookup.client, lookup.waiting.popleft(), record(lookup.ready.popleft()))
+            number = lookup.ready.popleft()
+            given = record("race", number, lookup.total, 0, _PROVIDER, 65537)
+            self.result(lookup.client, lookup.waiting.popleft(), msgspec.to_builtins(given))
         if not lookup.ready and not lookup.to_come and not lookup.hangs:
             while lookup.waiting:
                 verdicts = [{"records": lookup.given, "error": None}]
@@ -253,6 +259,32 @@ class Leaks(FakeDaemon):
         super().settle(client, id, lookup)
 
 
+class GoesAway(FakeDaemon):
+    """Carries out so many Begins, then closes all connections and listens no more."""
+
+    def __init__(self, begins: int) -> None:
+        super().__init__()
+        self._begins = begins
+
+    def begin(self, client: int, id: Any, query_string: str) -> None:
+        super().begin(client, id, query_string)
+        self._begins -= 1
+        self.gone = self._begins <= 0
+
+
+class Capped(FakeDaemon):
+    """Refuses every fifth Begin because too much is detached, which is no lie."""
+
+    begins = 0
+
+    def begin(self, client: int, id: Any, query_string: str) -> None:
+        self.begins += 1
+        if self.begins % 5:
+            super().begin(client, id, query_string)
+        else:
+            self.error(client, id, 10055)
+
+
 LIARS: dict[type[FakeDaemon], str] = {
     LosesCancelled: "C1",
     DoublesCancelled: "C1",
@@ -280,6 +312,13 @@ async def serving(daemon: FakeDaemon, path: Path) -> AsyncIterator[str]:
             tasks.cancel_scope.cancel()
 
 
+def _go_away(sockets: dict[int, socket.socket]) -> None:
+    for each in sockets.values():
+        Path(each.getsockname()).unlink(missing_ok=True)
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
 async def _accept(daemon: FakeDaemon, listener: socket.socket, tasks: TaskGroup) -> None:
     # Not anyio's own listener: on uvloop its reader callback may be called twice.
     sockets: dict[int, socket.socket] = {}
@@ -303,6 +342,9 @@ async def _serve(daemon: FakeDaemon, number: int, sockets: dict[int, socket.sock
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     daemon.take(number, msgspec.json.decode(line))
+                if daemon.gone:
+                    _go_away(sockets)
+                    return
                 for client, outbox in daemon.outboxes.items():
                     for message in outbox:
                         # A client that left needs no answer; its own task takes note.

@@ -97,7 +97,7 @@ LIES: dict[str, tuple[History, list[str]]] = {
     "a reply is result and error at once": (
         waiting().observe(
             "received",
-            {"id": 2, "result": record(1), "error": {"code": 10110, "data": {}}},
+            {"id": 2, "result": record(1), "error": {"code": 8, "data": {}}},
         ),
         ["C6"],
     ),
@@ -268,7 +268,7 @@ TRUTHS: dict[str, History] = {
         waiting()
         .asks(3, "nspd.EndLookup", lookup=H)
         .fails(2, 10111)
-        .gets(3, None)
+        .ended(3, cancelled=1)
         .asks(4, END, lookup=H)
         .fails(4, 6)
     ),
@@ -352,8 +352,7 @@ def test_not_judged_says_why() -> None:
     history = waiting().fails(None, -32700).asks(9, NEXT, lookup=5).fails(9, 6)
     history.over()
     assert history.judge.not_judged == {
-        "a reply without an id": 1,
-        "a handle that no Begin had returned": 1,
+        "an error without an id": 1,
         "still waiting, as it may": 1,
     }
     assert history.judge.judged == 2

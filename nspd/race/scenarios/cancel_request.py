@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from nspd.race.messages import CANCEL, END, NEXT
-from nspd.race.scenarios.base import CANCELLED, RECORD, Race, Racer, Scenario, outcome_of_call
+from nspd.race.racer import Racer
+from nspd.race.scenario import (
+    CANCELLED,
+    RECORD,
+    Race,
+    Scenario,
+    check_ended,
+    outcome_of_call,
+)
 from nspd.race.scenarios.meeting import meet
 
 
@@ -14,15 +22,17 @@ class CancelRequest(Scenario):
     summary = "$/cancelRequest at the moment when the record becomes ready; it is not lost"
     outcomes = (RECORD, CANCELLED)
     gates = True
+    weight = 8
 
     async def race(self, racer: Racer) -> Race:
-        gate = racer.new_gate()
+        gate = racer.gate()
         handle = await racer.begin(records=1, gate=gate)
         meeting = await meet(racer, handle, gate, lambda call: (CANCEL, {"id": call}))
-        racer.note_cancelled(meeting.request.asked, meeting.call)
         outcome = outcome_of_call(meeting.call)
         if outcome == CANCELLED:
             kept = outcome_of_call(await racer.wire.call(NEXT, lookup=handle))
-            outcome = CANCELLED if kept == RECORD else f"the record was not kept: {kept}"
-        racer.note_ended(await racer.wire.call(END, lookup=handle))
+            if kept != RECORD:
+                outcome = f"the record was not kept: {kept}"
+        check_ended(await racer.wire.call(END, lookup=handle))
+        racer.gate_is_clean(gate)
         return Race(outcome, meeting.contested)

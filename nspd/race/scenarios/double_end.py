@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nspd.model.errors import WSA_INVALID_HANDLE
 from nspd.race.messages import END, NEXT, outcome
-from nspd.race.scenarios.base import CANCELLED, Race, Racer, Scenario, outcome_of_call
+from nspd.race.racer import Racer
+from nspd.race.scenario import CANCELLED, Race, Scenario, check_ended, outcome_of_call
 
 ONE_END = "one End"
 
@@ -15,25 +16,24 @@ class DoubleEnd(Scenario):
     name = "double-end"
     summary = "several Ends of one lookup: one succeeds, the others get 6"
     outcomes = (ONE_END,)
+    weight = 6
 
     async def race(self, racer: Racer) -> Race:
-        wire = racer.wire
+        wire, random = racer.wire, racer.random
         handle = await racer.begin(records=0, hang=1)
-        [waiting] = await wire.send((NEXT, {"lookup": handle}))
-        ends = [(END, {"lookup": handle})] * racer.random.randint(2, 4)
-        if racer.random.random() < 0.5:
-            ids = await wire.send(*ends)
+        [waiting] = wire.send((NEXT, {"lookup": handle}))
+        ends = [(END, {"lookup": handle})] * random.randint(2, 4)
+        if random.random() < 0.5:
+            ids = wire.send(*ends)
         else:
             ids = []
             for end in ends:
-                ids += await wire.send(end)
+                ids += wire.send(end)
                 await racer.let_others_run(3)
         first, *others = [await wire.reply(id) for id in ids]
-        reply = await wire.reply(waiting)
-        racer.note_ended(first)
-        racer.note_cancelled(first.asked, reply)
+        check_ended(first)
         for other in others:
             if other.code != WSA_INVALID_HANDLE:
                 return Race(f"a further End got {outcome(other.code)}")
-        called = outcome_of_call(reply)
+        called = outcome_of_call(await wire.reply(waiting))
         return Race(ONE_END if called == CANCELLED else called)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nspd.race.messages import END, NEXT
-from nspd.race.scenarios.base import CANCELLED, Race, Racer, Scenario, outcome_of_call
+from nspd.race.racer import Racer
+from nspd.race.scenario import CANCELLED, Race, Scenario, check_ended, outcome_of_call
 
 
 class EndVersusNext(Scenario):
@@ -12,23 +13,21 @@ class EndVersusNext(Scenario):
     name = "end-vs-next"
     summary = "End while calls wait on a lookup that hangs"
     outcomes = (CANCELLED,)
+    weight = 12
 
     async def race(self, racer: Racer) -> Race:
-        wire = racer.wire
+        wire, draw = racer.wire, racer.random.random
         handle = await racer.begin(records=0, hang=1)
-        calls = [(NEXT, {"lookup": handle})] * racer.random.randint(1, 3)
+        calls = [(NEXT, {"lookup": handle})] * (1 + int(draw() * 3))
         end = (END, {"lookup": handle})
-        if racer.random.random() < 0.5:
-            *waiting, ending = await wire.send(*calls, end)
+        if draw() < 0.5:
+            *waiting, ending = wire.send(*calls, end)
         else:
-            waiting = await wire.send(*calls)
+            waiting = wire.send(*calls)
             await racer.let_others_run(3)
-            [ending] = await wire.send(end)
-        ended = await wire.reply(ending)
-        racer.note_ended(ended)
+            [ending] = wire.send(end)
+        check_ended(await wire.reply(ending))
         for id in waiting:
-            reply = await wire.reply(id)
-            racer.note_cancelled(ended.asked, reply)
-            if (outcome := outcome_of_call(reply)) != CANCELLED:
+            if (outcome := outcome_of_call(await wire.reply(id))) != CANCELLED:
                 return Race(outcome)
         return Race(CANCELLED)

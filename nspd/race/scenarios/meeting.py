@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
 
-from nspd.race.connection import Reply
-from nspd.race.messages import NEXT
-from nspd.race.scenarios.base import Racer
+from nspd.race.connection import Reply, Request
+from nspd.race.messages import NEXT, outcome
+from nspd.race.racer import Racer
+from nspd.race.scenario import Unexpected
 
-Against = Callable[[int], tuple[str, dict[str, Any]]]
+Against = Callable[[int], Request]
 """Makes the request that is to stop a NextEx, from the id of that call."""
 
 
@@ -29,8 +29,9 @@ class Meeting(Struct, frozen=True):
 async def meet(racer: Racer, handle: int, gate: str, against: Against) -> Meeting:
     """Wait for a record, let it through its gate, and send a request against it.
 
-    A quarter of the time the request goes first; else it goes when the token is
-    acknowledged, or after a time that is learnt from how the last meetings went.
+    They come in one write, in either order; or the request goes first; or it
+    goes when the token is acknowledged; or after a time that is learnt from how
+    the last meetings went.
 
     Args:
         racer: the client.
@@ -42,27 +43,40 @@ async def meet(racer: Racer, handle: int, gate: str, against: Against) -> Meetin
         Unexpected: the token was refused.
         HungUp: the daemon closed the connection.
     """
-    wire, draw = racer.wire, racer.random.random
-    [waiting] = await wire.send((NEXT, {"lookup": handle}))
-    await racer.let_others_run(8)
-    if draw() < 0.25:
-        [sent] = await wire.send(against(waiting))
-        await racer.let_others_run(8)
+    wire, chance = racer.wire, racer.random.random()
+    token: Request = ("nspd.TestGate", {"gate": gate, "tokens": 1})
+    [waiting] = wire.send((NEXT, {"lookup": handle}))
+    if chance < 0.2:
+        pair = [token, against(waiting)]
+        first, other = wire.send(*pair) if chance < 0.1 else reversed(wire.send(*reversed(pair)))
+        _check_token(await wire.reply(first))
+        return Meeting(await wire.reply(waiting), await wire.reply(other), contested=True)
+    second = await racer.second()
+    await racer.let_others_run(4)
+    if chance < 0.4:
+        [sent] = wire.send(against(waiting))
+        await racer.let_others_run(4)
         contested = not wire.answered(waiting)
-        await racer.token_added(await racer.add_token(gate))
+        [given] = second.send(token)
+        _check_token(await second.reply(given))
         return Meeting(await wire.reply(waiting), await wire.reply(sent), contested)
-    token = await racer.add_token(gate)
-    aimed = draw() < 0.6
+    [given] = second.send(token)
+    aimed = chance < 0.85
     if aimed:
-        await racer.aim.hesitate()
+        await racer.hesitate()
     else:
-        await racer.token_added(token)
+        _check_token(await second.reply(given))
     contested = not wire.answered(waiting)
-    [sent] = await wire.send(against(waiting))
+    [sent] = wire.send(against(waiting))
     call = await wire.reply(waiting)
     if aimed:
-        await racer.token_added(token)
+        _check_token(await second.reply(given))
         cancelled = call.code is not None
         if cancelled or not contested:
             racer.aim.learn(too_early=cancelled)
     return Meeting(call, await wire.reply(sent), contested)
+
+
+def _check_token(reply: Reply) -> None:
+    if reply.code is not None:
+        raise Unexpected(f"TestGate got {outcome(reply.code)}")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +15,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from tests.cli.conftest import Nspctl
+from tests.cli.processes import LIMIT, in_terminal, start
 from tests.race.fake_daemon import EndsFirst, FakeDaemon, serving
 
 Serve = Callable[[FakeDaemon], str]
@@ -98,7 +103,12 @@ def test_no_test_namespace(nspctl: Nspctl, serve: Serve) -> None:
         (("--duration", "soon"), "not a duration"),
         (("--scenario", "tea"), "end-vs-next"),
         (("--clients", "0"), "0"),
+        (("--processes", "0"), "0"),
+        (("--rate", "0"), "not a number of lookups"),
+        (("--rate", "nan"), "not a number of lookups"),
+        (("--scenario-file", "nowhere.toml"), "nowhere.toml"),
         (("--socket", "s", "--backend", "trio"), "--backend"),
+        (("tea",), "tea"),
     ],
 )
 def test_usage(nspctl: Nspctl, arguments: tuple[str, ...], word: str) -> None:
@@ -106,3 +116,163 @@ def test_usage(nspctl: Nspctl, arguments: tuple[str, ...], word: str) -> None:
     result = nspctl("race", *arguments)
     assert result.exit_code == 2
     assert word in result.stderr
+
+
+SCENARIO = """\
+[[scenario]]
+name = "from-file"
+query = "records=0&hang=1"
+outcomes = ["cancelled"]
+steps = [{ send = ["next", "end"] }]
+"""
+
+
+def test_scenario_file(nspctl: Nspctl, serve: Serve, tmp_path: Path) -> None:
+    """With a scenario file alone, its scenarios are run and no others."""
+    file = tmp_path / "own.toml"
+    file.write_text(SCENARIO)
+    options = ("--socket", serve(FakeDaemon()), "--lookups", "5", "--scenario-file", str(file))
+    result = nspctl("race", "-j", *options)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [each["scenario"] for each in report["scenarios"]] == ["from-file"]
+
+
+def test_bad_scenario_file(nspctl: Nspctl, tmp_path: Path) -> None:
+    """A file that is none is refused by name, with the reason."""
+    file = tmp_path / "own.toml"
+    file.write_text(SCENARIO.replace("steps", "stairs"))
+    result = nspctl("race", "--scenario-file", str(file))
+    assert result.exit_code == 2
+    assert "own.toml" in result.stderr
+    assert "stairs" in result.stderr
+
+
+def test_history_is_judged(nspctl: Nspctl, serve: Serve, tmp_path: Path) -> None:
+    """What --history writes, `race check` judges as the run did."""
+    history = str(tmp_path / "history")
+    options = ("--socket", serve(EndsFirst()), "--scenario", "double-end", "--lookups", "3")
+    run = json.loads(nspctl("race", "-j", *options, "--history", history).stdout)
+    checked = nspctl("race", "check", history, "-j")
+    assert checked.exit_code == 1
+    *violations, result = [json.loads(line) for line in checked.stdout.splitlines()]
+    assert result["violations"] == run["scenarios"][0]["violations"]
+    assert result["judged"] == run["judged"]
+    assert [each["violation"]["promise"] for each in violations] == ["C2"] * 3
+
+
+def test_check_for_people(nspctl: Nspctl, serve: Serve, tmp_path: Path) -> None:
+    """A history without a violation passes, with a table of its latencies."""
+    history = str(tmp_path / "history")
+    options = ("--socket", serve(FakeDaemon()), "--scenario", "double-end", "--lookups", "3")
+    nspctl("race", *options, "--history", history)
+    with open(history, encoding="utf-8") as text:
+        result = nspctl("race", "check", "-", input=text.read())
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("LATENCY")
+    assert lines[-1].startswith("passed: ")
+
+
+@pytest.mark.parametrize(("text", "word"), [("rubbish", "line 1"), ("", "0 replies")])
+def test_check_rubbish(nspctl: Nspctl, tmp_path: Path, text: str, word: str) -> None:
+    """What is no history, or an empty one, does not pass."""
+    file = tmp_path / "history"
+    file.write_text(text)
+    result = nspctl("race", "check", str(file))
+    assert result.exit_code == 1
+    assert word in result.output
+
+
+def test_check_nothing(nspctl: Nspctl, tmp_path: Path) -> None:
+    """A history that is not there is wrong usage."""
+    result = nspctl("race", "check", str(tmp_path / "nowhere"))
+    assert result.exit_code == 2
+
+
+def test_history_nowhere(nspctl: Nspctl, serve: Serve, tmp_path: Path) -> None:
+    """A history that cannot be written ends the run before it begins."""
+    options = ("--socket", serve(FakeDaemon()), "--scenario", "double-end")
+    result = nspctl("race", *options, "--history", str(tmp_path / "no" / "history"))
+    assert result.exit_code == 1
+    assert "No such file" in result.stderr
+
+
+def test_report(nspctl: Nspctl, serve: Serve, tmp_path: Path) -> None:
+    """--report writes a page and its plots into a directory that it makes."""
+    options = ("--socket", serve(FakeDaemon()), "--scenario", "double-end", "--lookups", "5")
+    result = nspctl("race", *options, "--report", str(tmp_path / "a" / "report"))
+    assert result.exit_code == 0, result.output
+    assert "index.html" in result.stderr
+    names = {path.name for path in (tmp_path / "a" / "report").iterdir()}
+    assert names == {
+        "index.html",
+        "latencies.png",
+        "outcomes.png",
+        "scenarios.png",
+        "throughput.png",
+    }
+
+
+def test_report_without_matplotlib(
+    nspctl: Nspctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra, --report says what to install, and nothing is run."""
+    monkeypatch.setattr("nspd.race.page.plotting_missing", lambda: "matplotlib")
+    result = nspctl("race", "--report", str(tmp_path / "report"))
+    assert result.exit_code == 1
+    assert "pip install 'nspd[report]'" in result.stderr
+    assert not (tmp_path / "report").exists()
+
+
+def test_report_in_the_way(nspctl: Nspctl, tmp_path: Path) -> None:
+    """A report that cannot be written is found before the run."""
+    (tmp_path / "file").touch()
+    result = nspctl("race", "--report", str(tmp_path / "file" / "report"))
+    assert result.exit_code == 1
+    assert "Not a directory" in result.stderr
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C ends the race at once: what there was is reported, and the exit status is 130."""
+    history = tmp_path / "history"
+    options = ("--scenario", "end-vs-next", "--duration", "10min", "--history", str(history))
+    with start("race", "--json=short", *options) as process:
+        # The drivers write their own parts; the file itself is there once they start.
+        deadline = time.monotonic() + LIMIT
+        while not history.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=LIMIT)
+    report = json.loads(output)
+    assert (process.returncode, errors) == (130, "")
+    assert report["interrupted"]
+    assert not report["passed"]
+    assert report["census"]["leaked"] == {}
+
+
+def test_progress() -> None:
+    """On a terminal the scenario under way is shown while it runs, then the tables."""
+    options = ("--scenario", "end-vs-next", "--lookups", "2000", "--clients", "4")
+    text = in_terminal("race", *options, variables={})
+    assert "1 of 1" in text
+    assert "lookups (" in text
+    assert text.index("1 of 1") < text.index("SCENARIO") < text.index("passed: ")
+
+
+def test_quiet_progress() -> None:
+    """With --quiet nothing is shown while it runs, on a terminal either."""
+    options = ("--scenario", "end-vs-next", "--lookups", "100", "-q")
+    assert "1 of 1" not in in_terminal("race", *options, variables={})
+
+
+def test_other_verbs_load_nothing_of_it() -> None:
+    """What races need is not loaded by verbs that do not race."""
+    code = "import sys, nspd.cli.verbs.query, nspd.cli.nspctl; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"hdrh", "hdrh.histogram", "matplotlib", "rich", "nspd.race.driver"}
+    assert "nspd.cli.nspctl" in loaded
+    assert heavy.isdisjoint(loaded)
