@@ -12,7 +12,7 @@ from nspd.core.provider import Change
 from nspd.core.session import Session
 from nspd.core.users import Peer
 from nspd.model import errors
-from nspd.model.queryset import QuerySet
+from nspd.model.queryset import QuerySet, weight
 from tests.core.world import ALICE, SCRIPTED, Scripted, World, named, open_world, until
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +70,20 @@ async def test_changes_of_one_client_come_in_order() -> None:
         assert [d.outcomes for d in done] == [[None]] * 3
         names = [c.registration.service_instance_name for c in store.changes]
         assert names == ["n0", "n1", "n2"]
+
+
+async def test_changes_are_counted_until_they_are_done() -> None:
+    """What waits to be changed is charged to its user, and given back change by change."""
+    store = Store()
+    async with open_world(store) as world:
+        session = world.session()
+        store.gate = anyio.Event()
+        done = [change(world, session, f"n{number}") for number in range(3)]
+        each = weight(named("n0"))
+        assert (session.changes_held, session.user.bytes) == (3 * each, 3 * each)
+        store.gate.set()
+        await until(lambda: done[2].outcomes)
+        assert (session.changes_held, session.user.bytes) == (0, 0)
 
 
 async def test_a_client_that_leaves_does_not_stop_its_change() -> None:
