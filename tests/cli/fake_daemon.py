@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -147,12 +148,10 @@ class FakeDaemon:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection.makefile("rwb") as stream:
-            try:
-                for line in stream:
-                    self._take(json.loads(line), stream)
-            except OSError:
-                return
+        # Closing the stream may have something to send, too, when the client is gone.
+        with contextlib.suppress(OSError), connection.makefile("rwb") as stream:
+            for line in stream:
+                self._take(json.loads(line), stream)
 
     def _take(self, request: Mapping[str, Any], stream: Any) -> None:
         method, params = request["method"], request.get("params", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -93,7 +94,8 @@ def plan_for(daemon: OwnDaemon) -> Plan:
 def killer(daemon: OwnDaemon) -> Watcher:
     def kill(standing: Standing) -> None:
         if standing.lookups and daemon.process.returncode is None:
-            os.kill(daemon.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # killed, and not yet noticed
+                os.kill(daemon.process.pid, signal.SIGKILL)
 
     return kill
 

@@ -235,19 +235,21 @@ async def open_house(
             poller = Poller()
             server = Server(settings, router, poller, listen(path, 0o600), log=log, backend="test")
             house = House(server, path, log)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(poller.run)
-                yield house
-                for client in house.clients:
-                    client.socket.close()
-                await until(lambda: not server.links)
-                await until(lambda: router.work.running == 0 and router.sweeper.idle)
-                assert router.lookups == 0
-                assert router.sessions == set()
-                assert router.users == {}
-                tasks.cancel_scope.cancel()
-            server.close()
-            poller.close()
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(poller.run)
+                    yield house
+                    for client in house.clients:
+                        client.socket.close()
+                    await until(lambda: not server.links)
+                    await until(lambda: router.work.running == 0 and router.sweeper.idle)
+                    assert router.lookups == 0
+                    assert router.sessions == set()
+                    assert router.users == {}
+                    tasks.cancel_scope.cancel()
+            finally:
+                server.close()
+                poller.close()
             assert not path.exists()
             assert log.surprises == []
             complete = True
