@@ -29,7 +29,7 @@ from tests.providers.dns.fakes import (
 pytestmark = pytest.mark.anyio
 
 MANY = 1000
-WITHIN = 0.1
+WITHIN = 0.4
 """Seconds in which the sockets of `MANY` cancelled questions are closed."""
 
 TRIES = 10
@@ -122,10 +122,11 @@ async def test_cancelled_questions_close_their_sockets_at_once(use_vc: bool) -> 
 async def test_a_thousand_cancelled_questions_leave_no_socket(
     use_vc: bool, collector_off: None
 ) -> None:
-    """1,000 in flight, cancelled: the sockets are as many as before within 100 ms.
+    """1,000 in flight, cancelled: the sockets are as many as before, in a bounded time.
 
-    Nothing in it waits for anything, so the time is that of the processor, and
-    a processor that others share is given as much more.
+    Nothing in it waits for anything, so the time is that of the processor. The
+    bound is wide, for a processor that others share; it finds what grows faster
+    than the number of questions.
     """
     within = WITHIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     with DeadServer() as dead:
