@@ -248,17 +248,18 @@ class _AsyncioGroup(WorkGroup):
         traceback: TracebackType | None,
     ) -> None:
         self.stopping = True
-        tasks = {work.task for work in self._at_work}
-        for task in tasks:
-            task.cancel()
+        stopped: set[asyncio.Task[None]] = set()
         outer: asyncio.CancelledError | None = None
-        while tasks:
+        # The end of one work may start another: each is stopped once, and waited for.
+        while tasks := {work.task for work in self._at_work if not work.task.done()}:
+            for task in tasks - stopped:
+                task.cancel()
+            stopped |= tasks
             try:
-                await asyncio.wait(tasks)
-            except asyncio.CancelledError as stopped:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as cancelled:
                 # Tasks are never left behind; the cancellation goes on afterwards.
-                outer = stopped
-            tasks = {task for task in tasks if not task.done()}
+                outer = cancelled
         if outer is not None:
             raise outer
 

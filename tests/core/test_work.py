@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from nspd.core.work import Work, give_way_if_cancelled, open_work_group
-from tests.core.world import until
+from tests.core.world import DEADLINE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -276,3 +276,33 @@ async def test_what_must_stop_the_process_is_no_failure_of_a_provider() -> None:
             group.start(body, ends)
             await until(lambda: group.running == 0)
     assert ends.errors == [None]
+
+
+async def test_work_that_begins_while_the_group_stops_is_not_left_behind() -> None:
+    """What the end of one work starts is stopped as well, and waited for."""
+    late: list[Work] = []
+    steps: list[str] = []
+
+    async def stubborn() -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await checkpoint()
+                late.append(group.start(lingers, Ends()))
+                await checkpoint()
+            raise
+
+    async def lingers() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            steps.append("stopped")
+
+    with anyio.fail_after(DEADLINE):
+        async with open_work_group() as group:
+            work = group.start(stubborn, Ends())
+            await until(lambda: work.started)
+            await checkpoint()
+    assert [work.finished for work in late] == [True]
+    assert steps == ["stopped"]
