@@ -6,8 +6,6 @@ No test here asks how fast anything is; a busy machine must not fail the build.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from bench import capacity, processes, servers
 from bench.jsonrpc import Connection, UnexpectedReply
 from bench.report import Line, Measure, compare, results, table
+from tests.providers.dns.servers import need
 
 _REPLY = (
     b'{"jsonrpc":"2.0","id":1,"result":{"results":[{"service_instance_name":"printer.example",'
@@ -34,10 +33,7 @@ _SHORT = ("-s", "0.3", "-w", "0.1")
 @pytest.fixture(scope="module")
 def load() -> str:
     """The load generator, freshly compiled if its source is newer."""
-    if shutil.which("cc") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI has no C compiler (cc), so the bench would go untested")
-        pytest.skip("no C compiler (cc)")
+    need("cc")
     return str(processes.build_load())
 
 

@@ -86,8 +86,6 @@ def test_lookups_of_one_name_at_once_send_one_question(loop: str, tmp_path: Path
 @pytest.mark.parametrize("peer", ["dnspython/uvloop", "dnspython/trio", "aiodns/uvloop"])
 def test_a_library_gives_figures(peer: str, knot: str) -> None:
     """A library resolves both addresses over and over, and reports as the load generator does."""
-    if peer.startswith("aiodns"):
-        pytest.importorskip("aiodns", reason="aiodns is not installed (the extra `bench`)")
     command = [sys.executable, "-m", "bench.dns_peer", peer, knot, ZONE, "4", "0.3", "0.1"]
     done = subprocess.run(
         command, cwd=processes.ROOT, capture_output=True, text=True, timeout=30, check=False

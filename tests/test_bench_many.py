@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,13 @@ import pytest
 from bench import many
 from bench.jsonrpc import UnexpectedReply
 from bench.many import Sample
+from tests.providers.dns.servers import need
 
 
 @pytest.fixture
 def knotd() -> None:
     """The live server of the bench is knotd."""
-    if shutil.which("knotd") is None and not Path("/usr/sbin/knotd").exists():
-        pytest.skip("no knotd (the package knot)")
+    need("knotd")
 
 
 @pytest.mark.usefixtures("knotd")
