@@ -115,6 +115,15 @@ class Results(Protocol):
     def synced(self) -> None:
         """Mark the end of the existing set of a watch; what follows is changes."""
 
+    def on_cancel(self, let_go: Callable[[], object]) -> None:
+        """Have a function called if the lookup is cancelled; the last one given counts.
+
+        It is called in the very step in which nobody wants the records any more,
+        before the coroutine feels the cancellation: with many lookups cancelled
+        together that comes later. Let go there of what should not outlive the
+        lookup, such as sockets. It must not block.
+        """
+
 
 class Host(Protocol):
     """What the daemon offers a provider while it runs."""

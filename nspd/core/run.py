@@ -10,7 +10,7 @@ The run is also what the provider's author sees as `Results`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -59,6 +59,7 @@ class Run:
         "_base",
         "_grace",
         "_held",
+        "_let_go",
         "_log",
         "_room",
         "_router",
@@ -119,6 +120,7 @@ class Run:
         self._sends = 0
         self._work: Work
         self._grace: Timer | None = None
+        self._let_go: Callable[[], object] | None = None
         self.started = 0.0
         self.ended: float | None = None
         """When the provider's coroutine ended; None while it runs."""
@@ -190,6 +192,8 @@ class Run:
         self.owner.starved.discard(self)
         if self.ended is not None:
             return
+        if self._let_go is not None:
+            self._call_let_go(self._let_go)
         self._work.cancel()
         self.make_room()  # a send in a shielded scope hears nothing of the cancellation
         if self._work.started:
@@ -198,6 +202,12 @@ class Run:
             )
         else:
             self.ended = self._router.clock.now()
+
+    def _call_let_go(self, let_go: Callable[[], object]) -> None:
+        try:
+            let_go()
+        except Exception as error:  # noqa: BLE001 - a provider may fail in any way; End goes on
+            self._log_failure(error)
 
     def _outlived_its_grace(self) -> None:
         self._grace = None
@@ -218,6 +228,7 @@ class Run:
 
     def _over(self, error: BaseException | None) -> None:
         """The coroutine has ended: the last thing that its task does."""
+        self._let_go = None
         self.entry.running -= 1
         self.owner.runs -= 1
         self.owner.starved.discard(self)
@@ -244,8 +255,11 @@ class Run:
             code = provider_code(cause.code)
             told = failure_of(cause)
             return None if code is None else Failure(code, told.detail, None, told.setting)
-        self._router.log.error("provider failed", provider=self.entry.identifier, exc_info=error)
+        self._log_failure(error)
         return Failure(errors.WSASYSCALLFAILURE, f"the {self.entry.identifier} provider failed")
+
+    def _log_failure(self, error: BaseException) -> None:
+        self._router.log.error("provider failed", provider=self.entry.identifier, exc_info=error)
 
     # What the readers do with it
 
@@ -309,6 +323,9 @@ class Run:
             self.synced_at = self.total
             for part in self.readers:
                 part.lookup.pump()
+
+    def on_cancel(self, let_go: Callable[[], object]) -> None:
+        self._let_go = let_go
 
     def make_room(self) -> None:
         """Let the provider look again whether it may go on."""

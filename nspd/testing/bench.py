@@ -77,6 +77,7 @@ class Recorder:
         """Records that are being handed over."""
         self.most_sending = 0
         self._pace = pace
+        self._let_go: Callable[[], object] | None = None
 
     async def send(self, record: QuerySet) -> None:
         self.sending += 1
@@ -94,6 +95,14 @@ class Recorder:
         self.times_synced += 1
         if self.synced_at is None:
             self.synced_at = len(self.records)
+
+    def on_cancel(self, let_go: Callable[[], object]) -> None:
+        self._let_go = let_go
+
+    def cancel(self) -> None:
+        """Tell the provider, as the daemon does before it cancels the coroutine."""
+        if self._let_go is not None:
+            self._let_go()
 
     def found(self, error: WSAError | None = None) -> Found:
         """What has come."""

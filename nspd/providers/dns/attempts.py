@@ -12,6 +12,7 @@ import dns.rdatatype
 
 from nspd.core.story import Story
 from nspd.model import errors
+from nspd.providers.dns.line import Line
 from nspd.providers.dns.messages import Malformed
 from nspd.providers.dns.servers import Server
 from nspd.providers.dns.transport import BrokenOff, Exchange, Truncated, Unreachable
@@ -38,6 +39,7 @@ class Asking:
         "failures",
         "is_hurried",
         "limit",
+        "line",
         "name",
         "rdtype",
         "want_dnssec",
@@ -52,6 +54,7 @@ class Asking:
         story: Story | None,
         patience: float,
         deadline: float | None,
+        line: Line,
     ) -> None:
         """Begin; the time runs from now.
 
@@ -62,11 +65,14 @@ class Asking:
             story: where to note each attempt.
             patience: seconds that all attempts together may take.
             deadline: the caller's own limit, on anyio's clock.
+            line: has the sockets.
         """
         self.name = name
         self.rdtype = rdtype
         self.want_dnssec = want_dnssec
         self._story = story
+        self.line = line
+        """Has the socket of the attempt under way."""
         self.began = anyio.current_time()
         """When its first attempt begins, on anyio's clock."""
         self.limit = self.began + patience
@@ -88,7 +94,7 @@ class Asking:
         Raises:
             Silent: no answer came by then.
             Refused: what came is no answer.
-            Truncated, Unreachable, NoBuffers: as the exchange says.
+            Truncated, Unreachable, NoBuffers, HungUp: as the exchange says.
         """
         began = time.monotonic()
         outcome = "cancelled"

@@ -21,6 +21,7 @@ import dns.rcode
 
 from nspd.core.story import Story
 from nspd.providers.dns.attempts import Asking, Refused, Silent
+from nspd.providers.dns.line import Line, line_maker
 from nspd.providers.dns.messages import Query, is_referral, lacks_edns
 from nspd.providers.dns.servers import Health, Server
 from nspd.providers.dns.transport import Exchange, Truncated, Unreachable
@@ -124,6 +125,7 @@ class Upstream:
         want_dnssec: bool = False,
         story: Story | None = None,
         deadline: float | None = None,
+        line: Line | None = None,
     ) -> dns.message.Message:
         """Ask the servers one after the other, until one answers.
 
@@ -135,6 +137,7 @@ class Upstream:
             story: where to note each attempt.
             deadline: the time, on anyio's clock, when the caller has no more use
                 for an answer.
+            line: has the sockets; for a caller who wants to hang up.
 
         Returns:
             A message that answers this question, with rcode NOERROR or NXDOMAIN.
@@ -147,6 +150,7 @@ class Upstream:
                 "timeout", or "deadline" if that was the shorter.
             NetworkDown: no server can be reached (10050).
             NoBuffers: this process has no socket left (10055).
+            HungUp: somebody has hung up on `line`.
         """
         self._turn += 1
         asking = Asking(
@@ -156,6 +160,7 @@ class Upstream:
             story=story,
             patience=self.timeout * self.attempts,
             deadline=deadline,
+            line=line if line is not None else line_maker()(),
         )
         try:
             self._slots.acquire_nowait()
@@ -225,7 +230,9 @@ class Upstream:
             edns=edns,
             want_dnssec=asking.want_dnssec,
         )
-        first = Exchange(server, query, "tcp" if self._use_vc else "udp", self._readers)
+        first = Exchange(
+            server, query, "tcp" if self._use_vc else "udp", self._readers, asking.line
+        )
         try:
             reply = await asking.timed(first, until)
         except Truncated:
@@ -239,7 +246,8 @@ class Upstream:
             self._health.answered(server)
             return reply
         try:
-            return await asking.timed(Exchange(server, query, "tcp", self._readers), until)
+            again = Exchange(server, query, "tcp", self._readers, asking.line)
+            return await asking.timed(again, until)
         except Unreachable as error:
             # It is there: it has answered over UDP.
             raise Refused(f"truncated, and over TCP: {error}") from error

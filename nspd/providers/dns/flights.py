@@ -12,6 +12,7 @@ from nspd.core.story import Story
 from nspd.model.errors import WSAError
 from nspd.providers.dns.answers import Answer
 from nspd.providers.dns.idn import name_text
+from nspd.providers.dns.line import HungUp, Line, line_maker
 from nspd.providers.dns.memory import Key, Memory
 
 PATIENCE = 10.0
@@ -34,6 +35,7 @@ class Flight:
         "cancelled",
         "is_queued",
         "key",
+        "line",
         "outcome",
         "scope",
         "started",
@@ -42,13 +44,15 @@ class Flight:
         "waiters",
     )
 
-    def __init__(self, key: Key, now: float, story: Story | None, uid: int) -> None:
+    def __init__(self, key: Key, now: float, story: Story | None, uid: int, line: Line) -> None:
         self.key = key
         self.uid = uid
         """The user who asked first."""
         self.started = now
         self.story = story
         """The story of who asked first."""
+        self.line = line
+        """Has its socket."""
         self.scope = anyio.CancelScope()
         self.waiters: dict[Landed, None] = {}
         self.cancelled = False
@@ -84,6 +88,7 @@ class Flights:
         self._tasks = tasks
         self._now = now
         self._log = log
+        self._new_line = line_maker()
         self._by_place: dict[tuple[Key, bool], Flight] = {}
         self._for_nobody: set[Flight] = set()
 
@@ -115,7 +120,7 @@ class Flights:
             if story is not None:
                 story.note("joined", name=name_text(key.name), type=key.type_text)
         else:
-            flight = self._by_place[place] = Flight(key, self._now(), story, uid)
+            flight = self._by_place[place] = Flight(key, self._now(), story, uid, self._new_line())
             self._tasks.start_soon(self._fly, flight, place)
         flight.waiters[landed] = None
         return flight
@@ -126,14 +131,18 @@ class Flights:
         return self._now() - flight.started < PATIENCE
 
     def leave(self, flight: Flight, landed: Landed) -> None:
-        """One waiter less; the last one cancels the query, and nobody joins it any more."""
+        """One waiter less; the last one cancels the query, and nobody joins it any more.
+
+        Its socket is closed when this returns.
+        """
         flight.waiters.pop(landed, None)
         if not flight.waiters:
             for flush in (False, True):
                 if self._by_place.get((flight.key, flush)) is flight:
                     del self._by_place[flight.key, flush]
             flight.cancelled = True
-            flight.scope.cancel()
+            if not flight.line.hang_up():
+                flight.scope.cancel()  # it waits for something else
 
     def leave_to_finish(self, flight: Flight, landed: Landed) -> None:
         """Leave, but have the query go on for the cache's sake, if few enough do so."""
@@ -161,6 +170,8 @@ class Flights:
             with flight.scope:
                 if not flight.cancelled:
                     flight.outcome = await self._ask(flight)
+        except HungUp:
+            pass
         except Exception as error:  # noqa: BLE001 - raised again by those who wait for it
             flight.outcome = error
         finally:

@@ -68,6 +68,7 @@ class Gathering:
         self._waiting: dict[Key, _Waiting] = {}
         self._news = anyio.Event()
         self._broken: Exception | None = None
+        self._closed = False
 
     def __enter__(self) -> Gathering:
         return self
@@ -78,16 +79,26 @@ class Gathering:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for waiting in self._waiting.values():
-            self._resolver.flights.leave(waiting.flight, waiting.landed)
-        self._waiting.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Nothing more is wanted: queries that nobody else wants are cancelled at once.
+
+        Their sockets are closed when this returns, and no other is opened.
+        """
+        self._closed = True
+        waiting, self._waiting = self._waiting, {}
+        for each in waiting.values():
+            self._resolver.flights.leave(each.flight, each.landed)
 
     def find(self, key: Key) -> Found | None:
         """What has been found so far."""
         return self._found.get(key)
 
     def want(self, keys: Iterable[Key]) -> bool:
-        """Begin to find out; whether anything was at hand."""
+        """Begin to find out; whether anything was at hand. Once closed, nothing is."""
+        if self._closed:
+            return False
         before = len(self._found)
         for key in keys:
             if key not in self._found and key not in self._waiting:
@@ -131,8 +142,11 @@ class Gathering:
     async def more(self) -> None:
         """Wait until something more is found, or given up."""
         until = min((each.until for each in self._waiting.values()), default=math.inf)
-        with anyio.CancelScope(deadline=until):
+        if until == math.inf:
             await self._news.wait()
+        else:
+            with anyio.CancelScope(deadline=until):
+                await self._news.wait()
         self._news = anyio.Event()
         if self._broken is not None:
             raise self._broken

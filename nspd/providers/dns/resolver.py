@@ -21,6 +21,7 @@ from nspd.providers.dns.answers import Answer, Chase, joined, read
 from nspd.providers.dns.exchange import IN_FLIGHT, Upstream
 from nspd.providers.dns.flights import NOBODY, Flight, Flights
 from nspd.providers.dns.gathering import Gathering, again
+from nspd.providers.dns.line import Line
 from nspd.providers.dns.memory import Found, Kept, Key, Memory
 from nspd.providers.dns.options import InForce, Options, in_force
 from nspd.providers.dns.resolvconf import ResolvConf
@@ -43,10 +44,12 @@ class Asker(Protocol):
         *,
         want_dnssec: bool = False,
         story: Story | None = None,
+        line: Line | None = None,
     ) -> dns.message.Message:
         """A reply of rcode NOERROR or NXDOMAIN.
 
         Raises:
+            HungUp: somebody has hung up on the line.
             WSAError: no server gave one.
         """
         ...
@@ -106,6 +109,7 @@ class Resolver:
         secure: bool = False,
         story: Story | None = None,
         uid: int = NOBODY,
+        among: set[Gathering] | None = None,
     ) -> Answer:
         """What the DNS says of a name and type.
 
@@ -116,6 +120,7 @@ class Resolver:
             secure: take an authenticated answer alone.
             story: where to note what happens.
             uid: the user who asks.
+            among: where to put what can be closed, for as long as somebody is asked.
 
         Returns:
             The answer. Records may be stale, and say so; that there is nothing never is.
@@ -128,8 +133,14 @@ class Resolver:
         key = Key(name, int(rdtype))
         with Gathering(self, flush=flush, story=story, uid=uid) as gathering:
             gathering.want([key])
-            while (found := gathering.find(key)) is None:
-                await gathering.more()
+            if among is not None:
+                among.add(gathering)
+            try:
+                while (found := gathering.find(key)) is None:
+                    await gathering.more()
+            finally:
+                if among is not None:
+                    among.discard(gathering)
         found = self.usable(key, found, secure=secure)
         answer = found.answer
         if answer is None or (answer.stale and answer.kind != "answer"):
@@ -208,7 +219,9 @@ class Resolver:
         rdtype = flight.key.rdtype
         name, so_far = flight.key.name, None
         while True:
-            message = await self._upstream.ask(name, rdtype, want_dnssec=True, story=flight.story)
+            message = await self._upstream.ask(
+                name, rdtype, want_dnssec=True, story=flight.story, line=flight.line
+            )
             got: Answer | Chase = read(message, name, rdtype, self.memory.tuning.lifetimes)
             if so_far is not None:
                 got = joined(so_far, got)

@@ -3,8 +3,8 @@
 Each query has a socket of its own, so that its source port is the kernel's
 random choice (RFC 5452, 9.2). The socket is connected: the kernel passes on only
 what comes from the server's address and port, and tells of a closed port. It is
-closed in the step in which the exchange ends, cancelled ones too. Time limits
-are the caller's; no function here has one.
+closed in the step in which the exchange ends, cancelled ones too, or in which
+somebody hangs up. Time limits are the caller's; no function here has one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import anyio.to_thread
 import dns.message
 
 from nspd.model import errors
+from nspd.providers.dns.line import Line
 from nspd.providers.dns.messages import PAYLOAD, Malformed, Query, is_truncated
 from nspd.providers.dns.servers import Server
 
@@ -56,7 +57,7 @@ class Exchange:
         dropped: messages that did not answer the query and were passed over.
     """
 
-    __slots__ = ("_query", "_readers", "dropped", "server", "transport")
+    __slots__ = ("_line", "_query", "_readers", "dropped", "server", "transport")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Exchange:
         query: Query,
         transport: Transport,
         readers: anyio.CapacityLimiter,
+        line: Line,
     ) -> None:
         """Make it; nothing is sent yet.
 
@@ -72,10 +74,12 @@ class Exchange:
             query: what to ask.
             transport: how.
             readers: limits the threads that read long replies.
+            line: has the socket.
         """
         self.server = server
         self._query = query
         self._readers = readers
+        self._line = line
         self.transport = transport
         self.dropped = 0
 
@@ -88,45 +92,53 @@ class Exchange:
             BrokenOff: it closed the TCP connection without an answer, or amid one.
             Malformed: the answer cannot be read.
             NoBuffers: we have no socket left (10055).
+            HungUp: somebody has hung up.
         """
         return await (self._udp() if self.transport == "udp" else self._tcp())
 
     async def _udp(self) -> dns.message.Message:
-        with self._open(socket.SOCK_DGRAM) as connection:
-            try:
-                connection.connect(self.server.sockaddr())
-                connection.send(self._query.wire)
-                while True:
-                    await anyio.wait_readable(connection)
-                    try:
-                        wire = connection.recv(_LARGEST)
-                    except BlockingIOError:  # its checksum was wrong
-                        continue
-                    if self._query.is_answered_by(wire):
-                        break
-                    self.dropped += 1
-            except OSError as error:
-                raise _mishap(error) from error
+        line = self._line
+        try:
+            connection = line.open(self.server.family, socket.SOCK_DGRAM)
+            connection.connect(self.server.sockaddr())
+            connection.send(self._query.wire)
+            while True:
+                await line.readable()
+                try:
+                    wire = connection.recv(_LARGEST)
+                except BlockingIOError:  # its checksum was wrong
+                    continue
+                if self._query.is_answered_by(wire):
+                    break
+                self.dropped += 1
+        except OSError as error:
+            raise _mishap(error) from error
+        finally:
+            line.close()
         if is_truncated(wire):
             raise Truncated
         return await self._read(wire)
 
     async def _tcp(self) -> dns.message.Message:
-        with self._open(socket.SOCK_STREAM) as connection:
+        line = self._line
+        try:
             try:
-                await _connect(connection, self.server)
+                connection = line.open(self.server.family, socket.SOCK_STREAM)
+                await _connect(line, connection, self.server)
             except OSError as error:
                 raise _mishap(error) from error
             try:
-                await _send(connection, len(self._query.wire).to_bytes(2) + self._query.wire)
+                await _send(line, connection, len(self._query.wire).to_bytes(2) + self._query.wire)
                 while True:
-                    length = int.from_bytes(await _receive(connection, 2))
-                    wire = await _receive(connection, length)
+                    length = int.from_bytes(await _receive(line, connection, 2))
+                    wire = await _receive(line, connection, length)
                     if self._query.is_answered_by(wire):
                         break
                     self.dropped += 1
             except OSError as error:
                 raise BrokenOff(_reason(error)) from error
+        finally:
+            line.close()
         if is_truncated(wire):
             raise Malformed("truncated over TCP too")
         return await self._read(wire)
@@ -135,12 +147,6 @@ class Exchange:
         if len(wire) <= PAYLOAD:
             return self._query.read(wire)
         return await anyio.to_thread.run_sync(self._query.read, wire, limiter=self._readers)
-
-    def _open(self, kind: socket.SocketKind) -> socket.socket:
-        try:
-            return socket.socket(self.server.family, kind | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            raise _mishap(error) from error
 
 
 def _mishap(error: OSError) -> Exception:
@@ -154,27 +160,27 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-async def _connect(connection: socket.socket, server: Server) -> None:
+async def _connect(line: Line, connection: socket.socket, server: Server) -> None:
     code = connection.connect_ex(server.sockaddr())
     if code == errno.EINPROGRESS:
-        await anyio.wait_writable(connection)
+        await line.writable()
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
 
 
-async def _send(connection: socket.socket, data: bytes) -> None:
+async def _send(line: Line, connection: socket.socket, data: bytes) -> None:
     while data:
         try:
             data = data[connection.send(data) :]
         except BlockingIOError:
-            await anyio.wait_writable(connection)
+            await line.writable()
 
 
-async def _receive(connection: socket.socket, count: int) -> bytes:
+async def _receive(line: Line, connection: socket.socket, count: int) -> bytes:
     received = bytearray()
     while len(received) < count:
-        await anyio.wait_readable(connection)
+        await line.readable()
         try:
             part = connection.recv(count - len(received))
         except BlockingIOError:

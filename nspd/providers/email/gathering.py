@@ -22,6 +22,7 @@ from nspd.core.story import Story
 from nspd.model.errors import TimedOut, WSAError
 from nspd.model.queryset import QuerySet
 from nspd.providers.dns.answers import Answer
+from nspd.providers.dns.gathering import Gathering as Asking
 from nspd.providers.dns.memory import Memory
 from nspd.providers.dns.questions import Addresses
 from nspd.providers.dns.weights import in_order
@@ -43,6 +44,7 @@ class Resolver(Protocol):
         flush: bool = False,
         secure: bool = False,
         story: Story | None = None,
+        among: set[Asking] | None = None,
     ) -> Answer:
         """What the DNS says of a name and type.
 
@@ -114,6 +116,7 @@ class Gathering:
         self._grace = grace
         self._ordered: Ordered[QuerySet] = Ordered(grace)
         self._failures: dict[Place, WSAError] = {}
+        self._asking: set[Asking] = set()
         self._known = False
         self._tasks: anyio.abc.TaskGroup
 
@@ -124,6 +127,7 @@ class Gathering:
             WSAError: a question was not answered; the records of the others were sent.
         """
         asked = self._asked
+        results.on_cancel(self._hang_up)
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             for number, question in enumerate(asked.questions):
@@ -139,6 +143,11 @@ class Gathering:
             self._known = answer.kind != "nxdomain"
         if self._known:
             results.known()
+
+    def _hang_up(self) -> None:
+        """Close all sockets: nobody wants the answers any more."""
+        for asking in tuple(self._asking):
+            asking.close()
 
     async def _ask(self, question: Question, place: Place) -> None:
         """Ask one question, and on for the addresses of the hosts that its answer names."""
@@ -205,7 +214,12 @@ class Gathering:
     async def _resolve(self, name: dns.name.Name, rdtype: int) -> Answer:
         asked = self._asked
         return await self._resolver.resolve(
-            name, rdtype, flush=asked.flush, secure=asked.secure, story=asked.story
+            name,
+            rdtype,
+            flush=asked.flush,
+            secure=asked.secure,
+            story=asked.story,
+            among=self._asking,
         )
 
     def _note(self, question: Question, outcome: str, targets: int = 0) -> None:

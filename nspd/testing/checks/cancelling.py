@@ -38,6 +38,7 @@ class _Cut:
         """End the lookup."""
         if not self.done.is_set():
             self.cancelled = True
+            self.recorder.cancel()
             self._scope.cancel()
 
     async def run(self) -> None:

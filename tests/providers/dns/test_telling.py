@@ -42,6 +42,9 @@ class Nobody:
     def synced(self) -> None:
         """Take note."""
 
+    def on_cancel(self, let_go: Any) -> None:
+        """Take no note."""
+
     async def run_blocking(self, function: Any, *args: Any) -> Any:
         """Nothing blocks here."""
         raise NotImplementedError

@@ -15,6 +15,7 @@ import dns.rdatatype
 import pytest
 
 from nspd.model import errors
+from nspd.providers.dns.line import line_maker
 from nspd.providers.dns.messages import Query
 from nspd.providers.dns.servers import parse_server
 from nspd.providers.dns.transport import Exchange, Transport, Unreachable
@@ -27,7 +28,9 @@ good = answering("A", "192.0.2.1")
 
 def exchange(server: object, transport: Transport) -> Exchange:
     query = Query(dns.name.from_text("www.example.test"), dns.rdatatype.A, id=0x1234)
-    return Exchange(parse_server(str(server)), query, transport, anyio.CapacityLimiter(1))
+    return Exchange(
+        parse_server(str(server)), query, transport, anyio.CapacityLimiter(1), line_maker()()
+    )
 
 
 @pytest.mark.parametrize("how", ["udp", "tcp"])

@@ -14,6 +14,7 @@ import dns.rrset
 
 from nspd.core.story import Story
 from nspd.model.errors import WSAError
+from nspd.providers.dns.line import Line
 from nspd.providers.dns.memory import Key
 
 Reply = dns.message.Message | WSAError | None
@@ -98,6 +99,7 @@ class FakeUpstream:
         *,
         want_dnssec: bool = False,
         story: Story | None = None,
+        line: Line | None = None,
     ) -> dns.message.Message:
         """Answer as the script says at the end of the delay."""
         lowered = name.to_text(omit_final_dot=True).lower()

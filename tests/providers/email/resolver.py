@@ -15,6 +15,7 @@ import dns.rrset
 from nspd.core.story import Story
 from nspd.model.errors import WSAError
 from nspd.providers.dns.answers import Answer
+from nspd.providers.dns.gathering import Gathering
 from nspd.providers.dns.memory import Key, Memory, Tuning
 from nspd.providers.dns.options import Options
 
@@ -60,6 +61,7 @@ class ZoneResolver:
         flush: bool = False,
         secure: bool = False,
         story: Story | None = None,
+        among: set[Gathering] | None = None,
     ) -> Answer:
         """What the zone says, once nothing holds it back."""
         asked = str(name), dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))

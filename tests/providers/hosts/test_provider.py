@@ -69,6 +69,9 @@ class Received:
         """Note where the existing set ended."""
         self.synced_at = len(self.records)
 
+    def on_cancel(self, let_go: Callable[[], object]) -> None:
+        """Take no note: nothing is to be let go of."""
+
     async def has(self, count: int) -> None:
         """Wait until so many records have come."""
         async with self._more:

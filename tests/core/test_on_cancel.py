@@ -1,0 +1,120 @@
+"""`Results.on_cancel`: what a provider lets go of in the very step of End."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from nspd.core.provider import Query, Results
+from tests.core.world import Scripted, ask, named, next_ex, open_world, turns, until, work_known
+
+pytestmark = pytest.mark.anyio
+
+
+class LettingGo:
+    """A lookup that waits until it is cancelled, and notes when it was told so."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.felt = 0
+        self.told_first = False
+
+    async def __call__(self, query: Query, results: Results) -> None:
+        """Wait."""
+        results.on_cancel(self.let_go)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.felt += 1
+
+    def let_go(self) -> None:
+        """Take note."""
+        self.told += 1
+        self.told_first = self.felt == 0
+
+
+async def test_a_provider_lets_go_within_end() -> None:
+    """When `Lookup.end` returns, it has been called, once; the coroutine hears of it later."""
+    body = LettingGo()
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await turns()
+        ending = lookup.end()
+        assert (body.told, body.felt) == (1, 0)
+        assert await work_known(ending) == "stopped"
+        assert (body.told, body.felt, body.told_first) == (1, 1, True)
+
+
+async def test_a_client_that_leaves_has_it_let_go() -> None:
+    """The end of a session is the end of its lookups."""
+    body = LettingGo()
+    async with open_world(Scripted(body)) as world:
+        session = world.session()
+        ask(session)
+        ask(session)
+        await turns()
+        session.close()
+        assert (body.told, body.felt) == (2, 0)
+
+
+async def test_only_the_last_of_a_shared_run_has_it_let_go() -> None:
+    """Who leaves others behind takes nothing from them (C11)."""
+    body = LettingGo()
+    async with open_world(Scripted(body, key=lambda query: "same")) as world:
+        session = world.session()
+        first, second = ask(session), ask(session)
+        await turns()
+        first.end()
+        assert body.told == 0
+        second.end()
+        assert body.told == 1
+
+
+async def test_nothing_is_let_go_of_after_the_coroutine() -> None:
+    """A run that is over holds nothing any more; End does not call it."""
+    told: list[str] = []
+
+    async def answer(query: Query, results: Results) -> None:
+        results.on_cancel(lambda: told.append("cancelled"))
+        await results.send(named("a"))
+
+    async with open_world(Scripted(answer)) as world:
+        lookup = ask(world.session())
+        await until(lambda: world.router.work.running == 0)
+        assert next_ex(lookup).name == "a"
+        lookup.end()
+        assert told == []
+
+
+async def test_the_last_function_counts() -> None:
+    """A provider may change its mind of what is to be let go of."""
+    told: list[str] = []
+
+    async def body(query: Query, results: Results) -> None:
+        results.on_cancel(lambda: told.append("first"))
+        results.on_cancel(lambda: told.append("second"))
+        await anyio.sleep_forever()
+
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await turns()
+        lookup.end()
+        assert told == ["second"]
+
+
+async def test_a_mistake_in_it_is_logged_and_ends_nothing() -> None:
+    """A provider that raises there is cancelled all the same, and End is answered."""
+
+    async def body(query: Query, results: Results) -> None:
+        results.on_cancel(lambda: 1 // 0)
+        await anyio.sleep_forever()
+
+    async with open_world(Scripted(body)) as world:
+        world.log.announced.add("provider failed")
+        lookup = ask(world.session())
+        await turns()
+        call = next_ex(lookup)
+        ending = lookup.end()
+        assert call.code == 10111
+        assert await work_known(ending) == "stopped"
+        assert ("error", "provider failed") in world.log.entries
