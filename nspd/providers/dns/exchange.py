@@ -21,7 +21,7 @@ import dns.rcode
 
 from nspd.core.story import Story
 from nspd.providers.dns.attempts import Asking, Refused, Silent
-from nspd.providers.dns.line import Line, line_maker
+from nspd.providers.dns.line import Line
 from nspd.providers.dns.messages import Query, is_referral, lacks_edns
 from nspd.providers.dns.servers import Health, Server
 from nspd.providers.dns.transport import Exchange, Truncated, Unreachable
@@ -122,22 +122,22 @@ class Upstream:
         name: dns.name.Name,
         rdtype: int,
         *,
+        line: Line,
         want_dnssec: bool = False,
         story: Story | None = None,
         deadline: float | None = None,
-        line: Line | None = None,
     ) -> dns.message.Message:
         """Ask the servers one after the other, until one answers.
 
         Args:
             name: an absolute name.
             rdtype: the record type, such as ``dns.rdatatype.A``.
+            line: has the sockets; hang it up to cancel the question.
             want_dnssec: ask the server to say by the AD bit whether it has
                 validated the answer. Whether to trust the bit is the caller's.
             story: where to note each attempt.
             deadline: the time, on anyio's clock, when the caller has no more use
                 for an answer.
-            line: has the sockets; for a caller who wants to hang up.
 
         Returns:
             A message that answers this question, with rcode NOERROR or NXDOMAIN.
@@ -160,12 +160,12 @@ class Upstream:
             story=story,
             patience=self.timeout * self.attempts,
             deadline=deadline,
-            line=line if line is not None else line_maker()(),
+            line=line,
         )
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
-            with anyio.CancelScope(deadline=asking.limit) as scope:
+            with line.interrupting(), anyio.CancelScope(deadline=asking.limit) as scope:
                 await self._slots.acquire()
             if scope.cancelled_caught:
                 raise asking.timed_out(f"{IN_FLIGHT} other questions are under way") from None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from nspd.core.story import Story
 from nspd.model.errors import WSAError
 from nspd.providers.dns.answers import Answer
 from nspd.providers.dns.idn import name_text
-from nspd.providers.dns.line import HungUp, Line, line_maker
+from nspd.providers.dns.line import HungUp, Line
 from nspd.providers.dns.memory import Key, Memory
 
 PATIENCE = 10.0
@@ -20,6 +22,12 @@ PATIENCE = 10.0
 
 MOST_FOR_NOBODY = 64
 """Queries that may go on at once for nobody but the cache."""
+
+TELL_AFTER = 0.02
+"""Seconds after which a query finds out that it was cancelled. Its socket is closed by then."""
+
+TELL_AT_ONCE = 64
+"""Queries that find out in one turn of the event loop."""
 
 NOBODY = -1
 """The user for whom the cache is kept up to date."""
@@ -32,12 +40,10 @@ class Flight:
     """One query under way, and those who wait for it."""
 
     __slots__ = (
-        "cancelled",
         "is_queued",
         "key",
         "line",
         "outcome",
-        "scope",
         "started",
         "story",
         "uid",
@@ -53,13 +59,11 @@ class Flight:
         """The story of who asked first."""
         self.line = line
         """Has its socket."""
-        self.scope = anyio.CancelScope()
         self.waiters: dict[Landed, None] = {}
-        self.cancelled = False
         self.is_queued = False
         """It waits for its turn behind others of the same user."""
         self.outcome: Answer | Exception | None = None
-        """What came of it; None while it is under way, and if it was cancelled."""
+        """What came of it; None while it is under way, and if its line was hung up."""
 
 
 class Flights:
@@ -71,15 +75,18 @@ class Flights:
         memory: Memory,
         *,
         tasks: TaskGroup,
+        new_line: Callable[[], Line],
         now: Callable[[], float],
         log: Any,
     ) -> None:
         """No query is under way.
 
         Args:
-            ask: sends a query; raises a `WSAError` if there is no answer.
+            ask: sends a query; raises a `WSAError` if there is no answer, and
+                `HungUp` when its line is hung up.
             memory: where answers and failures are kept.
             tasks: what the queries run in.
+            new_line: makes the line of a query.
             now: a clock in seconds.
             log: a structlog logger.
         """
@@ -88,9 +95,11 @@ class Flights:
         self._tasks = tasks
         self._now = now
         self._log = log
-        self._new_line = line_maker()
+        self._new_line = new_line
         self._by_place: dict[tuple[Key, bool], Flight] = {}
         self._for_nobody: set[Flight] = set()
+        self._news: deque[anyio.Event] = deque()
+        self._is_telling = False
 
     def __len__(self) -> int:
         """Queries that may be joined."""
@@ -140,9 +149,12 @@ class Flights:
             for flush in (False, True):
                 if self._by_place.get((flight.key, flush)) is flight:
                     del self._by_place[flight.key, flush]
-            flight.cancelled = True
-            if not flight.line.hang_up():
-                flight.scope.cancel()  # it waits for something else
+            news = flight.line.hang_up()
+            if news is not None:
+                self._news.append(news)
+                if not self._is_telling:
+                    self._is_telling = True
+                    self._tasks.start_soon(self._tell_who_was_hung_up)
 
     def leave_to_finish(self, flight: Flight, landed: Landed) -> None:
         """Leave, but have the query go on for the cache's sake, if few enough do so."""
@@ -165,11 +177,22 @@ class Flights:
         if isinstance(flight.outcome, Exception) and not isinstance(flight.outcome, WSAError):
             self._log.error("query failed", exc_info=flight.outcome)
 
+    async def _tell_who_was_hung_up(self) -> None:
+        """Let cancelled queries end, some at a time, once those who cancel have had their turn.
+
+        To unwind a thousand takes long, and clients wait for their Ends meanwhile.
+        """
+        await anyio.sleep(TELL_AFTER)
+        while self._news:
+            for _ in range(min(TELL_AT_ONCE, len(self._news))):
+                self._news.popleft().set()
+            await checkpoint()
+        self._is_telling = False
+
     async def _fly(self, flight: Flight, place: tuple[Key, bool]) -> None:
         try:
-            with flight.scope:
-                if not flight.cancelled:
-                    flight.outcome = await self._ask(flight)
+            if not flight.line.is_hung_up:
+                flight.outcome = await self._ask(flight)
         except HungUp:
             pass
         except Exception as error:  # noqa: BLE001 - raised again by those who wait for it

@@ -21,7 +21,7 @@ from nspd.providers.dns.answers import Answer, Chase, joined, read
 from nspd.providers.dns.exchange import IN_FLIGHT, Upstream
 from nspd.providers.dns.flights import NOBODY, Flight, Flights
 from nspd.providers.dns.gathering import Gathering, again
-from nspd.providers.dns.line import Line
+from nspd.providers.dns.line import Line, Sockets, open_sockets
 from nspd.providers.dns.memory import Found, Kept, Key, Memory
 from nspd.providers.dns.options import InForce, Options, in_force
 from nspd.providers.dns.resolvconf import ResolvConf
@@ -42,11 +42,11 @@ class Asker(Protocol):
         name: dns.name.Name,
         rdtype: int,
         *,
+        line: Line,
         want_dnssec: bool = False,
         story: Story | None = None,
-        line: Line | None = None,
     ) -> dns.message.Message:
-        """A reply of rcode NOERROR or NXDOMAIN.
+        """A reply of rcode NOERROR or NXDOMAIN. Waits for nothing that the line cannot end.
 
         Raises:
             HungUp: somebody has hung up on the line.
@@ -79,6 +79,7 @@ class Resolver:
         conf: ResolvConf,
         *,
         tasks: TaskGroup,
+        sockets: Sockets,
         log: Any,
         upstream: MakeAsker = Upstream,
     ) -> None:
@@ -88,6 +89,7 @@ class Resolver:
             options: what it is told.
             conf: what resolv.conf says.
             tasks: what its queries run in.
+            sockets: what their sockets are watched by.
             log: a structlog logger.
             upstream: makes what sends the queries.
         """
@@ -98,7 +100,9 @@ class Resolver:
         self._options = options
         self._upstream = upstream(**_how_to_ask(self.settings))
         self._shares = Shares(MOST_OF_A_USER)
-        self.flights = Flights(self._ask, self.memory, tasks=tasks, now=self.now, log=log)
+        self.flights = Flights(
+            self._ask, self.memory, tasks=tasks, new_line=sockets.line, now=self.now, log=log
+        )
 
     async def resolve(
         self,
@@ -207,7 +211,8 @@ class Resolver:
         """Ask the servers when it is this user's turn."""
         if not self._shares.take_now(flight.uid):
             flight.is_queued = True
-            await self._shares.take(flight.uid, self.settings.timeout * self.settings.attempts)
+            with flight.line.interrupting():
+                await self._shares.take(flight.uid, self.settings.timeout * self.settings.attempts)
             flight.is_queued = False
         try:
             return await self._ask_now(flight)
@@ -220,7 +225,7 @@ class Resolver:
         name, so_far = flight.key.name, None
         while True:
             message = await self._upstream.ask(
-                name, rdtype, want_dnssec=True, story=flight.story, line=flight.line
+                name, rdtype, line=flight.line, want_dnssec=True, story=flight.story
             )
             got: Answer | Chase = read(message, name, rdtype, self.memory.tuning.lifetimes)
             if so_far is not None:
@@ -251,16 +256,19 @@ async def open_resolver(
     file = ResolvConfFile(options.resolv_conf, log=log) if options.resolv_conf else None
     if file is not None:
         await file.reload()
-    async with anyio.create_task_group() as tasks:
-        conf = ResolvConf() if file is None else file.contents
-        resolver = Resolver(options, conf, tasks=tasks, log=log, upstream=upstream)
-        if file is not None:
-            tasks.start_soon(file.watch, resolver.follow)
-        tasks.start_soon(suspend.watch, resolver.flush)
-        try:
-            yield resolver
-        finally:
-            tasks.cancel_scope.cancel()
+    with open_sockets() as sockets:
+        async with anyio.create_task_group() as tasks:
+            conf = ResolvConf() if file is None else file.contents
+            resolver = Resolver(
+                options, conf, tasks=tasks, sockets=sockets, log=log, upstream=upstream
+            )
+            if file is not None:
+                tasks.start_soon(file.watch, resolver.follow)
+            tasks.start_soon(suspend.watch, resolver.flush)
+            try:
+                yield resolver
+            finally:
+                tasks.cancel_scope.cancel()
 
 
 def _how_to_ask(settings: InForce) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dns.rdatatype
 
 from nspd.core.story import Story
 from nspd.providers.dns.exchange import Upstream
+from nspd.providers.dns.line import open_sockets
 from nspd.providers.dns.servers import parse_server
 
 
@@ -21,8 +22,12 @@ def upstream(*servers: object, **settings: Any) -> Upstream:
 async def ask(
     asked: Upstream, name: str = "www.example.test", rdtype: str = "A", **options: Any
 ) -> dns.message.Message:
-    """Ask one question."""
-    return await asked.ask(dns.name.from_text(name), dns.rdatatype.from_text(rdtype), **options)
+    """Ask one question, on a line of its own unless one is given."""
+    question = dns.name.from_text(name), dns.rdatatype.from_text(rdtype)
+    if "line" in options:
+        return await asked.ask(*question, **options)
+    with open_sockets() as sockets:
+        return await asked.ask(*question, line=sockets.line(), **options)
 
 
 def texts(reply: dns.message.Message) -> list[str]:

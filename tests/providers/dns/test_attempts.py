@@ -9,7 +9,7 @@ import pytest
 
 from nspd.model import errors
 from nspd.providers.dns.attempts import Asking, Failure, Refused, Silent
-from nspd.providers.dns.line import line_maker
+from nspd.providers.dns.line import Line, Sockets
 from nspd.providers.dns.servers import Server
 from nspd.providers.dns.transport import Unreachable
 
@@ -28,7 +28,7 @@ def asking(*failures: Failure, patience: float = 60, deadline: float | None = No
         story=None,
         patience=patience,
         deadline=deadline,
-        line=line_maker()(),
+        line=Line(Sockets()),
     )
     made.failures.update(zip((ONE, TWO), failures, strict=False))
     return made

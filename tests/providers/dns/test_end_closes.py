@@ -10,7 +10,7 @@ from nspd.providers.dns import DnsProvider
 from nspd.providers.email import EmailProvider
 from tests.core.world import next_ex, open_world, until
 from tests.providers.dns.fakes import DeadServer
-from tests.providers.dns.test_exchange_cancelled import open_sockets
+from tests.providers.dns.test_exchange_cancelled import count_sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -29,16 +29,16 @@ async def test_when_end_returns_the_sockets_are_closed(kind: str, name: str) -> 
     with DeadServer() as dead:
         async with open_world(provider(kind, dead)) as world:
             session = world.session()
-            before = open_sockets()
+            before = count_sockets()
             lookups = [
                 session.begin(QuerySet(service_instance_name=name.format(number)))
                 for number in range(LOOKUPS)
             ]
             calls = [next_ex(lookup) for lookup in lookups]
-            await until(lambda: open_sockets() >= before + 2 * LOOKUPS)
+            await until(lambda: count_sockets() >= before + 2 * LOOKUPS)
             for lookup in lookups:
                 lookup.end()
-            assert open_sockets() == before
+            assert count_sockets() == before
             assert {call.code for call in calls} == {10111}
 
 
@@ -46,13 +46,13 @@ async def test_who_leaves_a_shared_question_closes_nothing() -> None:
     """Two users ask the same; the socket stays for the one who stays (C11)."""
     with DeadServer() as dead:
         async with open_world(provider("dns", dead)) as world:
-            before = open_sockets()
+            before = count_sockets()
             asked = QuerySet(service_instance_name="www.test")
             first, second = (world.session(uid).begin(asked) for uid in (60001, 60002))
             next_ex(first)
             next_ex(second)
-            await until(lambda: open_sockets() == before + 2)
+            await until(lambda: count_sockets() == before + 2)
             first.end()
-            assert open_sockets() == before + 2
+            assert count_sockets() == before + 2
             second.end()
-            assert open_sockets() == before
+            assert count_sockets() == before

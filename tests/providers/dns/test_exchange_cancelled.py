@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from nspd.core.story import Story
 from nspd.providers.dns import exchange
+from nspd.providers.dns.line import open_sockets
 from tests.providers.dns.asking import ask, attempts, texts, upstream
 from tests.providers.dns.fakes import (
     DeadServer,
@@ -49,7 +50,7 @@ def collector_off() -> Iterator[None]:
     gc.enable()
 
 
-def open_sockets() -> int:
+def count_sockets() -> int:
     """The descriptors of this process that are sockets."""
     return sum(_is_socket(f"/proc/self/fd/{entry}") for entry in os.listdir("/proc/self/fd"))
 
@@ -75,7 +76,7 @@ class Crowd:
     def __init__(self, waits: Callable[[], Awaitable[object]]) -> None:
         self._waits = waits
         self._scopes: list[anyio.CancelScope] = []
-        self._before = open_sockets()
+        self._before = count_sockets()
 
     def start(self, tasks: TaskGroup) -> None:
         """Have them all wait."""
@@ -89,7 +90,7 @@ class Crowd:
 
     async def in_flight(self) -> None:
         """Return when each has its socket."""
-        await until(lambda: open_sockets() == self._before + MANY)
+        await until(lambda: count_sockets() == self._before + MANY)
 
     def cancel(self) -> None:
         """Cancel each of them."""
@@ -98,7 +99,7 @@ class Crowd:
 
     def is_gone(self) -> bool:
         """Whether there are as many sockets as before."""
-        return open_sockets() == self._before
+        return count_sockets() == self._before
 
     async def cancelled(self) -> float:
         """Seconds of the processor from the cancellation until all is over; none may be left."""
@@ -126,14 +127,15 @@ async def test_cancelled_questions_close_their_sockets_at_once(use_vc: bool) -> 
     """`TURNS` turns of the event loop after the cancellation all sockets are closed."""
     with DeadServer() as dead:
         asked = upstream(dead, timeout=60, use_vc=use_vc)
-        crowd = Crowd(lambda: ask(asked))
-        async with anyio.create_task_group() as tasks:
-            crowd.start(tasks)
-            await crowd.in_flight()
-            crowd.cancel()
-            for _ in range(TURNS):
-                await checkpoint()
-            assert crowd.is_gone()
+        with open_sockets() as sockets:
+            crowd = Crowd(lambda: ask(asked, line=sockets.line()))
+            async with anyio.create_task_group() as tasks:
+                crowd.start(tasks)
+                await crowd.in_flight()
+                crowd.cancel()
+                for _ in range(TURNS):
+                    await checkpoint()
+                assert crowd.is_gone()
 
 
 @TRANSPORTS
@@ -149,7 +151,9 @@ async def test_a_thousand_cancelled_questions_leave_no_socket(
         questions: list[float] = []
         least: list[float] = []
         for _ in range(TRIES):
-            questions.append(await Crowd(lambda: ask(asked)).cancelled())
+            with open_sockets() as sockets:
+                crowd = Crowd(lambda: ask(asked, line=sockets.line()))
+                questions.append(await crowd.cancelled())
             least.append(await Crowd(wait_for_nothing).cancelled())
             if min(questions) <= MOST_TIMES * min(least):
                 break
@@ -228,7 +232,7 @@ async def test_cancelling_anywhere_leaves_nothing(
             answered.append(len(texts(await ask(asked))))
 
         await question()
-        before, turns = open_sockets(), 0
+        before, turns = count_sockets(), 0
         while len(answered) < 3:
             with anyio.fail_after(DEADLINE):
                 async with anyio.create_task_group() as tasks:
@@ -237,7 +241,7 @@ async def test_cancelling_anywhere_leaves_nothing(
                         await checkpoint()
                     tasks.cancel_scope.cancel()
             # The server closes its side of a connection when it sees ours closed.
-            await until(lambda: open_sockets() <= before)
+            await until(lambda: count_sockets() <= before)
             turns += 1 + turns // 8  # each step at first, then only wherever it happens to be
         with anyio.fail_after(DEADLINE):
             await question()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,8 @@ from nspd.core.story import Story
 from nspd.model.errors import TryAgain
 from nspd.providers.dns import flights as flights_module
 from nspd.providers.dns.answers import Answer
-from nspd.providers.dns.flights import PATIENCE, Flight, Flights
+from nspd.providers.dns.flights import PATIENCE, TELL_AFTER, Flight, Flights
+from nspd.providers.dns.line import HungUp, open_sockets
 from nspd.providers.dns.memory import Key, Memory, Tuning
 from tests.backends import backend
 
@@ -51,8 +53,9 @@ class Setting:
         """One query."""
         self.asked.append(flight.key)
         try:
-            await self.gate.wait()
-        except anyio.get_cancelled_exc_class():
+            with flight.line.interrupting():
+                await self.gate.wait()
+        except HungUp:
             self.cancelled += 1
             raise
         if isinstance(self.outcome, Exception):
@@ -83,11 +86,17 @@ async def turns() -> None:
 async def opened() -> AsyncIterator[Setting]:
     """Flights, and the task group that they run in."""
     setting = Setting()
-    async with anyio.create_task_group() as tasks:
-        setting.flights = Flights(
-            setting.ask, setting.memory, tasks=tasks, now=anyio.current_time, log=setting.log
-        )
-        yield setting
+    with open_sockets() as sockets:
+        async with anyio.create_task_group() as tasks:
+            setting.flights = Flights(
+                setting.ask,
+                setting.memory,
+                tasks=tasks,
+                new_line=sockets.line,
+                now=anyio.current_time,
+                log=setting.log,
+            )
+            yield setting
 
 
 async def test_the_same_question_is_asked_once() -> None:
@@ -149,7 +158,7 @@ async def test_leaving_twice_or_late_is_harmless() -> None:
         setting.flights.leave(flight, one)
         other = setting.flights.board(KEY, two)
         setting.flights.leave(flight, one)
-        assert not other.cancelled
+        assert not other.line.is_hung_up
         await setting.settle()
         setting.flights.leave(other, two)
         assert setting.landed == ["two"]
@@ -259,3 +268,31 @@ async def test_what_was_under_way_at_a_flush_is_not_remembered() -> None:
         await setting.settle()
         assert sorted(setting.landed) == ["one", "two"]
         assert setting.memory.fresh(KEY) is None
+
+
+async def test_a_cancelled_query_lets_go_of_its_socket_first_and_ends_later() -> None:
+    """The socket is closed when `leave` returns; the task is told after those who may wait."""
+    async with opened() as setting:
+        ended: list[float] = []
+
+        async def ask(flight: Flight) -> Answer:
+            connection = flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
+            connections.append(connection)
+            try:
+                await flight.line.readable()
+            finally:
+                ended.append(anyio.current_time())
+            raise AssertionError("nobody sends anything")
+
+        connections: list[socket.socket] = []
+        setting.flights._ask = ask
+        one, two = setting.waiter("one"), setting.waiter("two")
+        first, second = setting.flights.board(KEY, one), setting.flights.board(OTHER, two)
+        await turns()
+        began = anyio.current_time()
+        setting.flights.leave(first, one)
+        setting.flights.leave(second, two)
+        assert [connection.fileno() for connection in connections] == [-1, -1]
+        await anyio.sleep(TELL_AFTER * 2)
+        assert [at - began for at in ended] == [pytest.approx(TELL_AFTER)] * 2
+        assert setting.landed == []

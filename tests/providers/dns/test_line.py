@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
 
-from nspd.providers.dns import line as line_module
-from nspd.providers.dns.line import HungUp, Line, line_maker
-from tests.backends import backend
+from nspd.providers.dns.line import HungUp, Line, Sockets, open_sockets
 
 pytestmark = pytest.mark.anyio
 
@@ -63,36 +62,42 @@ class Waiting:
 
 
 async def test_a_task_waits_until_there_is_something_to_read() -> None:
-    """It can read then, and its descriptor is closed by itself."""
-    with peer() as server, anyio.fail_after(DEADLINE):
-        line = line_maker()()
+    """Again and again on one socket; nothing is told twice."""
+    with peer() as server, open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        line = sockets.line()
         connection = called(line, server)
-        answer(server)
-        await line.readable()
-        assert connection.recv(10) == b"!"
+        for _ in range(3):
+            answer(server)
+            await line.readable()
+            assert connection.recv(10) == b"!"
+            with pytest.raises(BlockingIOError):
+                connection.recv(10)
+            connection.send(b"?")
         line.close()
         assert connection.fileno() == -1
 
 
 async def test_hanging_up_closes_at_once_and_ends_the_wait() -> None:
-    """The descriptor is closed when `hang_up` returns; the task hears of it."""
-    with peer() as server, anyio.fail_after(DEADLINE):
-        line = line_maker()()
+    """The descriptor is closed when `hang_up` returns; the task hears of it when it is told."""
+    with peer() as server, open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        line = sockets.line()
         connection = called(line, server)
         waiting = Waiting(line)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(waiting.run)
             await anyio.wait_all_tasks_blocked()
-            assert line.hang_up()
+            news = line.hang_up()
             assert connection.fileno() == -1
+            assert news is not None
+            news.set()
         assert waiting.ended == "hung up"
 
 
 async def test_hanging_up_ends_a_wait_to_write_too() -> None:
     """A socket whose buffer is full is let go of like any other."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with theirs, anyio.fail_after(DEADLINE):
-        line = line_maker()()
+    with theirs, open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        line = sockets.line()
         opened = line.open(socket.AF_UNIX, socket.SOCK_STREAM)
         os.dup2(ours.fileno(), opened.fileno())  # a connected socket in its place
         ours.close()
@@ -104,56 +109,83 @@ async def test_hanging_up_ends_a_wait_to_write_too() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(waiting.run)
             await anyio.wait_all_tasks_blocked()
-            assert line.hang_up()
+            news = line.hang_up()
+            assert news is not None
+            news.set()
         assert waiting.ended == "hung up"
 
 
-async def test_nothing_open_is_nothing_to_hang_up() -> None:
-    """The caller is told so; the line can never be opened again."""
-    line = line_maker()()
-    assert not line.hang_up()
-    with pytest.raises(HungUp):
-        line.open(socket.AF_INET, socket.SOCK_DGRAM)
+async def test_a_line_that_was_hung_up_is_never_opened() -> None:
+    """Whoever comes too late is told so."""
+    with open_sockets() as sockets:
+        line = sockets.line()
+        assert line.hang_up() is None
+        with pytest.raises(HungUp):
+            line.open(socket.AF_INET, socket.SOCK_DGRAM)
+        with pytest.raises(HungUp), line.interrupting():
+            pytest.fail("there is nothing to wait for")
 
 
-@pytest.mark.parametrize("anyio_backend", [backend("asyncio in real time"), backend("uvloop")])
+async def test_hanging_up_ends_other_waits_within_the_context() -> None:
+    """A task may wait for its turn, too; what it does afterwards is its own."""
+    ended: list[str] = []
+    with open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        line = sockets.line()
+
+        async def wait() -> None:
+            try:
+                with line.interrupting():
+                    await anyio.sleep_forever()
+            except HungUp:
+                ended.append("hung up")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            line.hang_up()
+        assert ended == ["hung up"]
+
+
 async def test_a_descriptor_that_is_used_again_belongs_to_its_new_owner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An answer has come, and before the task resumes the line is hung up, its number reused.
 
-    The resuming task must not take the new owner's wait away. (On trio a task that
-    resumes does nothing to its descriptor.)
+    The resuming task must not take the new owner's wait away.
     """
-    with peer() as server, anyio.fail_after(DEADLINE):
-        first, other = line_maker()(), line_maker()()
+    tell = Sockets.tell
+    owned = anyio.Event()
+    answered = anyio.Event()
+
+    def tell_and_reuse(sockets: Sockets) -> None:
+        tell(sockets)
+        if owned.is_set() or first._ready is None or not first._ready.is_set():
+            return
+        first.hang_up()
+        assert called(other, server).fileno() == number
+        sockets.watch(number, select.EPOLLIN, answered, again=False)
+        owned.set()
+
+    monkeypatch.setattr(Sockets, "tell", tell_and_reuse)
+    with peer() as server, open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        first, other = sockets.line(), sockets.line()
         number = called(first, server).fileno()
-        one, two = Waiting(first), Waiting(other)
-        reused = anyio.Event()
-        wake = line_module._wake
-
-        def wake_and_reuse(waiter: asyncio.Future[None]) -> None:
-            monkeypatch.setattr(line_module, "_wake", wake)
-            tasks.start_soon(two.run)  # gets its turn before the task that is woken now
-            wake(waiter)
-            first.hang_up()
-            assert called(other, server).fileno() == number
-            reused.set()
-
+        waiting = Waiting(first)
         async with anyio.create_task_group() as tasks:
-            monkeypatch.setattr(line_module, "_wake", wake_and_reuse)
-            tasks.start_soon(one.run)
+            tasks.start_soon(waiting.run)
             await anyio.wait_all_tasks_blocked()
             answer(server)
-            await reused.wait()
-            answer(server)
-        assert (one.ended, two.ended) == ("hung up", "ready")
+            await owned.wait()
+        assert waiting.ended == "hung up"
+        answer(server)
+        await answered.wait()
+        other.close()
 
 
 async def test_a_cancelled_wait_leaves_the_line_to_be_closed() -> None:
     """Cancelling the task itself is as good as ever, and the descriptor is free afterwards."""
-    with peer() as server:
-        line = line_maker()()
+    with peer() as server, open_sockets() as sockets:
+        line = sockets.line()
         connection = called(line, server)
         waiting = Waiting(line)
         async with anyio.create_task_group() as tasks:
@@ -162,4 +194,36 @@ async def test_a_cancelled_wait_leaves_the_line_to_be_closed() -> None:
             tasks.cancel_scope.cancel()
         assert waiting.ended == ""
         assert connection.fileno() == -1
-        assert not line.hang_up()
+
+
+async def test_closing_lets_go_of_the_descriptors() -> None:
+    """The epoll is closed, and the event loop does not watch it any more."""
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    with open_sockets():
+        assert descriptors() == before + 1
+        await anyio.lowlevel.checkpoint()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_sockets_may_be_closed_at_any_moment(turns: int) -> None:
+    """Before the event loop has looked at them once, or with an answer just come."""
+    with peer() as server:
+        with open_sockets() as sockets:
+            line = sockets.line()
+            called(line, server)
+            waiting = Waiting(line)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(waiting.run)
+                await anyio.wait_all_tasks_blocked()
+                answer(server)
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+        with open_sockets():
+            pass
+        await anyio.wait_all_tasks_blocked()

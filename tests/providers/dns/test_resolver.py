@@ -20,6 +20,7 @@ from nspd.core.story import Story
 from nspd.model.errors import NoRecovery, TimedOut, TryAgain, WSAError
 from nspd.providers.dns import resolver as resolver_module
 from nspd.providers.dns.answers import Answer
+from nspd.providers.dns.line import open_sockets
 from nspd.providers.dns.memory import Key, Tuning
 from nspd.providers.dns.options import Options
 from nspd.providers.dns.resolvconf import ResolvConf
@@ -384,18 +385,24 @@ async def test_secure_answers(
 async def test_another_resolv_conf_means_other_answers() -> None:
     """It is in force at once, and the cache is emptied."""
     fake = FakeUpstream({"www.test A": FOUND})
-    async with anyio.create_task_group() as tasks:
-        conf = ResolvConf(servers=(Server("192.0.2.53"),), search=("one.test",))
-        resolver = Resolver(
-            Options(), conf, tasks=tasks, log=structlog.get_logger(), upstream=fake.made
-        )
-        await resolver.resolve(WWW, A)
-        assert resolver.at_hand(Key(WWW, A)) is not None
-        resolver.follow(ResolvConf(servers=(Server("192.0.2.54"),), search=("x.",), timeout=9))
-        assert [name.to_text() for name in resolver.settings.search.domains] == ["x."]
-        assert fake.settings["servers"] == (Server("192.0.2.54"),)
-        assert fake.settings["timeout"] == 9
-        assert resolver.at_hand(Key(WWW, A)) is None
+    with open_sockets() as sockets:
+        async with anyio.create_task_group() as tasks:
+            conf = ResolvConf(servers=(Server("192.0.2.53"),), search=("one.test",))
+            resolver = Resolver(
+                Options(),
+                conf,
+                tasks=tasks,
+                sockets=sockets,
+                log=structlog.get_logger(),
+                upstream=fake.made,
+            )
+            await resolver.resolve(WWW, A)
+            assert resolver.at_hand(Key(WWW, A)) is not None
+            resolver.follow(ResolvConf(servers=(Server("192.0.2.54"),), search=("x.",), timeout=9))
+            assert [name.to_text() for name in resolver.settings.search.domains] == ["x."]
+            assert fake.settings["servers"] == (Server("192.0.2.54"),)
+            assert fake.settings["timeout"] == 9
+            assert resolver.at_hand(Key(WWW, A)) is None
 
 
 @REAL_TIME

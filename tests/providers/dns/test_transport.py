@@ -15,7 +15,7 @@ import dns.rdatatype
 import pytest
 
 from nspd.model import errors
-from nspd.providers.dns.line import line_maker
+from nspd.providers.dns.line import Line, open_sockets
 from nspd.providers.dns.messages import Query
 from nspd.providers.dns.servers import parse_server
 from nspd.providers.dns.transport import Exchange, Transport, Unreachable
@@ -26,18 +26,22 @@ pytestmark = pytest.mark.anyio
 good = answering("A", "192.0.2.1")
 
 
-def exchange(server: object, transport: Transport) -> Exchange:
+def exchange(server: object, transport: Transport, line: Line) -> Exchange:
     query = Query(dns.name.from_text("www.example.test"), dns.rdatatype.A, id=0x1234)
-    return Exchange(
-        parse_server(str(server)), query, transport, anyio.CapacityLimiter(1), line_maker()()
-    )
+    return Exchange(parse_server(str(server)), query, transport, anyio.CapacityLimiter(1), line)
+
+
+async def reply_of(server: object, transport: Transport) -> dns.message.Message:
+    """What a server answers."""
+    with open_sockets() as sockets:
+        return await exchange(server, transport, sockets.line()).run()
 
 
 @pytest.mark.parametrize("how", ["udp", "tcp"])
 async def test_a_query_is_answered(how: Transport) -> None:
     """Both transports bring the reply."""
     with FakeServer(good) as fake:
-        reply = await exchange(fake, how).run()
+        reply = await reply_of(fake, how)
         assert reply.answer[0][0].to_text() == "192.0.2.1"
         assert fake.asked[0].transport == how
 
@@ -46,7 +50,7 @@ async def test_a_query_is_answered(how: Transport) -> None:
 async def test_a_closed_port_is_unreachable(how: Transport) -> None:
     """The network says so; nothing is waited for."""
     with nobody() as nowhere, pytest.raises(Unreachable, match="Connection refused"):
-        await exchange(nowhere, how).run()
+        await reply_of(nowhere, how)
 
 
 @pytest.mark.parametrize("how", ["udp", "tcp"])
@@ -54,7 +58,7 @@ async def test_a_closed_port_is_unreachable(how: Transport) -> None:
 async def test_a_missing_interface_is_unreachable(how: Transport, scope: str) -> None:
     """A scope without an interface is no way to the server, and not our own lack."""
     with pytest.raises(Unreachable):
-        await exchange(f"fe80::1%{scope}", how).run()
+        await reply_of(f"fe80::1%{scope}", how)
 
 
 @contextmanager
@@ -73,9 +77,10 @@ def no_descriptors() -> Iterator[None]:
 @pytest.mark.parametrize("how", ["udp", "tcp"])
 async def test_without_a_descriptor_it_is_our_own_lack(how: Transport) -> None:
     """The server is not to blame: 10055."""
-    asking = exchange("127.0.0.1", how)
-    with no_descriptors(), pytest.raises(errors.NoBuffers, match="Too many open files"):
-        await asking.run()
+    with open_sockets() as sockets:
+        asking = exchange("127.0.0.1", how, sockets.line())
+        with no_descriptors(), pytest.raises(errors.NoBuffers, match="Too many open files"):
+            await asking.run()
 
 
 @pytest.mark.parametrize(("addresses", "apart"), [(1, False), (300, True)])
@@ -93,6 +98,6 @@ async def test_long_replies_are_read_apart(
     monkeypatch.setattr(Query, "read", noted)
     data = [f"198.51.{100 + number // 200}.{number % 200}" for number in range(addresses)]
     with FakeServer(answering("A", *data)) as fake:
-        reply = await exchange(fake, "tcp").run()
+        reply = await reply_of(fake, "tcp")
     assert len(reply.answer[0]) == addresses
     assert [reader is not threading.current_thread() for reader in readers] == [apart]

@@ -14,7 +14,7 @@ import dns.rrset
 
 from nspd.core.story import Story
 from nspd.model.errors import WSAError
-from nspd.providers.dns.line import Line
+from nspd.providers.dns.line import HungUp, Line
 from nspd.providers.dns.memory import Key
 
 Reply = dns.message.Message | WSAError | None
@@ -97,9 +97,9 @@ class FakeUpstream:
         name: dns.name.Name,
         rdtype: int,
         *,
+        line: Line,
         want_dnssec: bool = False,
         story: Story | None = None,
-        line: Line | None = None,
     ) -> dns.message.Message:
         """Answer as the script says at the end of the delay."""
         lowered = name.to_text(omit_final_dot=True).lower()
@@ -107,13 +107,14 @@ class FakeUpstream:
         self.asked.append(question)
         self.under_way += 1
         try:
-            await anyio.sleep(self.delays.get(question, self.delay))
-            if self.before is not None:
-                await self.before(question)
-            answer = self.script.get(question, negative("NXDOMAIN"))
-            if answer is None:
-                await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
+            with line.interrupting():
+                await anyio.sleep(self.delays.get(question, self.delay))
+                if self.before is not None:
+                    await self.before(question)
+                answer = self.script.get(question, negative("NXDOMAIN"))
+                if answer is None:
+                    await anyio.sleep_forever()
+        except (HungUp, anyio.get_cancelled_exc_class()):
             self.cancelled += 1
             raise
         finally:
