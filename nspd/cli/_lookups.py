@@ -20,7 +20,7 @@ from nspd.cli._report import (
     verdict_rows,
 )
 from nspd.cli._text import counted, duration
-from nspd.cli._wanted import Wanted
+from nspd.cli._wanted import NO_NAME, Wanted
 from nspd.model.errors import NoMoreResults, WSAError
 from nspd.model.queryset import QuerySet
 
@@ -66,7 +66,7 @@ def look_up(
             ) as lookup:
                 count, verdicts = _deliver(
                     lookup,
-                    shower(output, name, at_once=watch, brief=brief),
+                    shower(output, name or NO_NAME, at_once=watch, brief=brief),
                     what.limit,
                     partial(_tell_synced, output) if watch else None,
                 )

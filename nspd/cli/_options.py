@@ -32,7 +32,10 @@ class Settings:
         self.timeout: float | None = None
         self.quiet = False
         self.subject: str | None = None
-        """What the verb is about, such as the name looked up; error messages name it."""
+        """What the verb is about, such as the name looked up; error messages name it.
+
+        Empty: a lookup without a name.
+        """
         self._connect = connect or _connect
         self._output: Output | None = None
 

@@ -23,11 +23,12 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
 
     Args:
         error: what the client library raised.
-        subject: what the command was about: the name looked up, for instance.
+        subject: what the command was about: the name looked up, for instance; empty: a
+            lookup without a name.
     """
     if isinstance(error, NoSuchProvider):
         return error.detail
-    what = f'"{subject}"' if subject else "the name"
+    what = f'"{subject}"' if subject else "the name" if subject is None else "what was asked for"
     verdicts = plain_verdicts(error.verdicts)
     asked = _asked(verdicts)
     match error.code:
@@ -37,6 +38,8 @@ def sentence(error: WSAError, subject: str | None = None) -> str:
             return f"{what} was not found (asked {asked})"
         case errors.WSASERVICE_NOT_FOUND | errors.WSAHOST_NOT_FOUND:
             return f"{what} was not found" + (f": {error.detail}" if error.detail else "")
+        case errors.WSANO_DATA if subject == "":
+            return "there are names, but none has anything of the kind asked for"
         case errors.WSANO_DATA:
             return f"{what} is known, but has nothing of the kind asked for"
         case errors.WSATRY_AGAIN | errors.WSANO_RECOVERY if verdicts:

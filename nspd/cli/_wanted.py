@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+NAME = click.argument("name", required=False)
+"""What `wanted` takes first; it may be left out where the options of `ASKED` ask for something."""
+
+NO_NAME = "(no name)"
+"""What is shown in the place of a name that is not there."""
+
 NAMESPACE = click.option(
     "--namespace",
     "-n",
@@ -73,6 +79,11 @@ _VERBOSE = click.option(
     "--verbose", "-v", is_flag=True, help="Show what became of each provider asked."
 )
 
+_NOTHING_ASKED = (
+    "nothing is asked for: give NAME, or one of --namespace, --provider, --type, "
+    "--query-string, --context and --flags return_preferred_names"
+)
+
 ASKED = (
     *(NAMESPACE, _PROVIDER, _POLICY, _EVERYBODY),
     *(_TYPE, _QUERY_STRING, _CONTEXT, _FLAGS, _LIMIT),
@@ -109,7 +120,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 def wanted(
-    name: str,
+    name: str | None,
     *,
     namespace: int | None = None,
     provider: str | None = None,
@@ -127,8 +138,13 @@ def wanted(
     ``non_authoritative`` asks for that part of ``--all`` alone.
 
     Raises:
-        click.UsageError: two of them exclude each other.
+        click.UsageError: two of them exclude each other, or there is neither a name
+            nor anything else that is asked for.
     """
+    preferred = flags & LookupFlags.RETURN_PREFERRED_NAMES
+    asked = (namespace, provider, record_type, query_string, context, preferred)
+    if name is None and not any(asked):
+        raise click.UsageError(_NOTHING_ASKED)
     if record_type is not None and query_string is not None:
         raise click.UsageError("--type and --query-string cannot be combined")
     if everybody and (namespace or provider is not None or policy == "first"):

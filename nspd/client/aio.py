@@ -7,6 +7,9 @@
 
 One `AsyncClient` has one connection, which the tasks of its event loop share; it
 is made when the first call needs it, and anew after the daemon was restarted.
+
+The blocking client is the one to go by: what is changed here is changed there first
+(docs/clients.md).
 """
 
 from __future__ import annotations

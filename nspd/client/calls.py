@@ -20,6 +20,7 @@ from nspd.model.namespaces import Namespace
 from nspd.model.queryset import STREAM, TCP, CsAddr, QuerySet, SocketAddress, Version, narrow
 from nspd.wire import params as p
 from nspd.wire import results as r
+from nspd.wire.reading import ResultDecoder
 
 T = TypeVar("T")
 
@@ -344,15 +345,15 @@ def _reader(kind: Any) -> Callable[[Raw], Any]:
     A decoder is made when it is first used: most programs use two or three of
     them, and each costs start-up time.
     """
-    decoder: msgspec.json.Decoder[Any] | None = None
+    decoder: ResultDecoder[Any] | None = None
 
     def read(result: Raw) -> Any:
         nonlocal decoder
         if decoder is None:
-            decoder = msgspec.json.Decoder(kind)
+            decoder = ResultDecoder(kind)
         try:
             return decoder.decode(result)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise RemoteProtocolError(f"the daemon's result cannot be read: {error}") from error
 
     return read

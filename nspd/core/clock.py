@@ -11,9 +11,12 @@ import math
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
+
+from nspd.core.guard import call_guarded
 
 _SLICE = 256
 """Actions carried out before other tasks get their turn."""
@@ -34,21 +37,29 @@ class Timer:
 
     def cancel(self) -> None:
         """Take the entry back; harmless if it has fired or was cancelled before."""
-        if self.action is not None and self._clock is not None:
+        clock, self._clock = self._clock, None
+        if clock is not None:
             self.action = None
-            self._clock._forget()
-            self._clock = None
+            clock._forget()
 
 
 class Clock:
     """Calls plain functions when their time has come; owned by the router.
 
-    Actions must not raise: an exception in one is a bug and ends `run`.
+    An action should not raise: an exception in one is a bug. It is logged, and
+    the others come in time all the same.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], log: Any) -> None:
+        """Make an empty clock.
+
+        Args:
+            now: gives the current time.
+            log: a structlog logger.
+        """
         self.now = now
         """The current time in seconds, on the event loop's clock."""
+        self._log = log
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._dead = 0
@@ -89,7 +100,7 @@ class Clock:
             else:
                 timer.action = None
                 timer._clock = None
-                action()
+                call_guarded(self._log, "timer action failed", action)
         return True
 
     async def run(self) -> None:

@@ -112,7 +112,7 @@ class Router:
         self.log = log
         self.end_grace = end_grace
         """Seconds for which End's reply waits for the work to stop."""
-        self.sweeper = Sweeper()
+        self.sweeper = Sweeper(log)
         self.users: dict[int, User] = {}
         self.sessions: set[Session] = set()
         self.lookups = 0
@@ -629,7 +629,7 @@ async def open_router(
         router = Router(
             Catalog(entries),
             limits or Limits(),
-            clock=Clock(time_source()),
+            clock=Clock(time_source(), log),
             work=work,
             log=log,
             end_grace=end_grace,

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.lowlevel import checkpoint
+
+from nspd.core.guard import call_guarded
 
 if TYPE_CHECKING:
     from nspd.core.lookup import Lookup
@@ -22,9 +24,18 @@ SLICE = 128
 
 
 class Sweeper:
-    """Closes lookups that are in no table any more; served by one task, `run`."""
+    """Closes lookups that are in no table any more; served by one task, `run`.
 
-    def __init__(self) -> None:
+    What fails on the way is a bug: it is logged, and the sweep goes on.
+    """
+
+    def __init__(self, log: Any) -> None:
+        """Make a sweeper that has nothing to do.
+
+        Args:
+            log: a structlog logger.
+        """
+        self._log = log
         self._queue: deque[tuple[list[Lookup], Callable[[], None] | None]] = deque()
         self._more = anyio.Event()
 
@@ -41,13 +52,16 @@ class Sweeper:
             self._queue.append((left, then))
             self._more.set()
         elif then is not None:
-            then()
+            self._follow(then)
 
-    @staticmethod
-    def _slice(left: list[Lookup]) -> None:
+    def _slice(self, left: list[Lookup]) -> None:
         # Each is let go of as it is closed: freeing 100,000 in one go takes long, too.
         for _ in range(min(SLICE, len(left))):
-            left.pop().close()
+            lookup = left.pop()
+            call_guarded(self._log, "closing a lookup failed", lookup.close, lookup=lookup.handle)
+
+    def _follow(self, then: Callable[[], None]) -> None:
+        call_guarded(self._log, "what follows a sweep failed", then)
 
     async def run(self) -> None:
         """Serve the queue until cancelled."""
@@ -60,5 +74,5 @@ class Sweeper:
                 if left:
                     self._queue.append((left, then))
                 elif then is not None:
-                    then()
+                    self._follow(then)
                 await checkpoint()

@@ -134,7 +134,7 @@ class Effects:
             # Carried out and never answered.
             lookup.end_answered = True
             if not lookup.unanswered:
-                self._ledger.forget(lookup)
+                self._ledger.forget(lookup, unheard=True)
         return call
 
     def _begin(self, connection: Connection, id: Any, params: dict[str, Any]) -> Call:
@@ -143,7 +143,12 @@ class Effects:
         call.interventions = self._ledger.mark()
         call.after_rundown = connection.run_down
         self._ledger.opened += 1
-        if connection.cancel_on_begin:
+        session = connection.session
+        if session.cleanups:
+            call.era = session.cleanups
+        if session.pending and connection.lookups and session.may_cancel_on_begin:
+            connection.excused = True  # whether this session cancels on Begin, one cannot tell
+        if session.cancel_on_begin:
             for lookup in connection.lookups.values():
                 if lookup.ended_by is None and lookup.unanswered:
                     lookup.doubts += 1
@@ -174,7 +179,7 @@ class Effects:
         call = OtherCall(id, messages.RUNDOWN, self._ledger.now, self._batch)
         call.certain = True
         self._end_all(connection, call)
-        if connection.startups and not connection.session_calls:
+        if connection.session.least and not connection.session.pending:
             connection.run_down = True
         return call
 
@@ -184,21 +189,27 @@ class Effects:
         call = OtherCall(id, messages.CLEANUP, self._ledger.now, self._batch)
         connection.cleaned = True
         connection.run_down = False
-        if id is None or connection.session_calls or connection.startups == 0:
+        session = connection.session
+        if id is None or session.pending or session.least != session.most or not session.most:
             connection.excused = True
-        elif connection.startups == 1:
+        elif session.most == 1:
             call.certain = True
             self._end_all(connection, call)
-        connection.session_calls += 1
+        self._session(connection, call)
         return call
 
     def _startup(self, connection: Connection, id: Any, params: dict[str, Any]) -> Call:
         call = OtherCall(id, messages.STARTUP, self._ledger.now, self._batch)
         call.params = params
-        connection.session_calls += 1
         if id is None:
             connection.excused = True  # whether this session cancels on Begin, one cannot tell
+        self._session(connection, call)
         return call
+
+    def _session(self, connection: Connection, call: OtherCall) -> None:
+        closed = connection.session.sent(call)
+        if closed is not None:
+            self._ledger.close_session(connection, closed)
 
     def _end_all(self, connection: Connection, by: OtherCall) -> None:
         """End every lookup of a connection, those that it is just beginning too."""
@@ -208,7 +219,7 @@ class Effects:
                 if by.id is None:
                     lookup.end_answered = True
                     if lookup.settled:
-                        self._ledger.forget(lookup)
+                        self._ledger.forget(lookup, unheard=True)
         for other in connection.waiting.values():
             if other.method in (messages.BEGIN, messages.LOOKUP) and other.ended_by is None:
                 other.ended_by = by

@@ -119,24 +119,16 @@ class Endings:
     ) -> None:
         ledger = self._ledger
         call.answered = True
+        call.code = code
         self._report(handles.c10_no_failure(call, call.certain, code))
-        match call.method:
-            case messages.STARTUP:
-                connection.session_calls -= 1
-                if code is None:
-                    if connection.startups == 0:
-                        connection.cancel_on_begin = call.params.get("cancel_on_begin") is True
-                    connection.startups += 1
-            case messages.CLEANUP:
-                connection.session_calls -= 1
-                if code is None:
-                    connection.startups = max(connection.startups - 1, 0)
-                    if connection.startups == 0:
-                        connection.cancel_on_begin = False
-            case _:
-                ledger.intervened(call)
         if call.certain:
             self._swept(connection, call)
+        if call.method in (messages.STARTUP, messages.CLEANUP):
+            closed = connection.session.settle()
+            if closed is not None:
+                ledger.close_session(connection, closed)
+        else:
+            ledger.intervened(call)
 
     def _swept(self, connection: Connection, by: OtherCall) -> None:
         """C10: Rundown, or the last Cleanup, is answered; what it ended is answered before it."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nspd.race.messages import LOOKUP, MAY_WAIT, Id
+from nspd.race.sessions import Session
 
 if TYPE_CHECKING:
     from nspd.race.lookups import Lookup
@@ -101,6 +102,8 @@ class BeginCall(Call):
     params = _NO_PARAMS
     interventions = 0
     """`Ledger.interventions` when it was sent."""
+    era = 0
+    """Cleanups that its connection had sent before it."""
     candidates: Sequence[NextCall] = ()
     """NextEx calls that waited when it was sent by a session with ``cancel_on_begin``."""
     after_rundown = False
@@ -121,7 +124,11 @@ class OtherCall(Call):
     """A Rundown, a last Cleanup, or an EndLookup of an own lookup: what it ends has ended."""
     intervenes = False
     """It may have ended lookups that the ledger does not know yet."""
+    era = 0
+    """For a Cleanup: how many its connection has sent, this one among them."""
     answered = False
+    code: int | None = None
+    """That of the error which answered it, if one did."""
 
 
 class Connection:
@@ -129,15 +136,13 @@ class Connection:
 
     __slots__ = (
         "blind",
-        "cancel_on_begin",
         "cleaned",
         "client",
         "excused",
         "guesses",
         "lookups",
         "run_down",
-        "session_calls",
-        "startups",
+        "session",
         "waiting",
     )
 
@@ -152,11 +157,7 @@ class Connection:
         self.excused = False
         """Lookups here may end by themselves: a drain, a half-closed connection, a Cleanup
         of which one cannot tell whether it was the last."""
-        self.startups = 0
-        """Startups that succeeded, less Cleanups."""
-        self.session_calls = 0
-        """Startups and Cleanups that wait."""
-        self.cancel_on_begin = False
+        self.session = Session()
         self.run_down = False
         """A Rundown has been sent in a session that is known to be open."""
         self.cleaned = False

@@ -18,7 +18,8 @@ from nspd.race.messages import MAY_WAIT, seconds
 
 UNATTRIBUTABLE = "on a connection that has used an id again before its reply was read"
 _DEPARTURE = 1.0
-"""Seconds after which the daemon has surely noticed that a client is gone."""
+"""Seconds after which the daemon has surely noticed that a client is gone, or carried out
+what it does not answer."""
 
 
 class Ledger:
@@ -44,6 +45,7 @@ class Ledger:
         self.counts_all = True
         """These are all that there can be; else the census cannot be judged."""
         self._departed: deque[tuple[float, int, int]] = deque()
+        """When what departed, of the last seconds: lookups, and calls that waited."""
 
     def close(self, client: int) -> list[Call]:
         """Forget a connection with its lookups. Returns its calls that still wait."""
@@ -53,7 +55,7 @@ class Ledger:
         calls = list(connection.waiting.values())
         begun = sum(call.method in (messages.BEGIN, messages.LOOKUP) for call in calls)
         waiting = sum(call.method in MAY_WAIT for call in calls)
-        self._departed.append((self.now, len(connection.lookups) + begun, waiting))
+        self._depart(len(connection.lookups) + begun, waiting)
         for handle in connection.lookups:
             self.lookups.pop(handle, None)
         return calls
@@ -70,11 +72,32 @@ class Ledger:
             lookup.deadline = self.now + budget
         if call.ended_by is not None:
             lookup.ended_by = call.ended_by
-            if call.ended_by.id is None or call.ended_by.answered:
+            if call.ended_by.id is None:
+                self._depart(1, 0)
+                return new
+            if call.ended_by.answered:
                 self.closed += 1
                 return new
+        elif call.era < connection.session.ended:
+            # One of several Cleanups ended it, of which nobody knew when they were sent.
+            self._depart(1, 0)
+            return new
+        if call.era:
+            lookup.era = call.era
         self.lookups[handle] = connection.lookups[handle] = lookup
         return new
+
+    def close_session(self, connection: Connection, by: OtherCall) -> None:
+        """One of several Cleanups, as has turned out since it was sent, was the last.
+
+        What it ended is forgotten as soon as its calls are answered.
+        """
+        for lookup in list(connection.lookups.values()):
+            if lookup.ended_by is None and lookup.era < by.era:
+                lookup.ended_by = by
+                lookup.must_settle = lookup.end_answered = True
+                if lookup.settled:
+                    self.forget(lookup, unheard=by.id is None)
 
     def lose_sight(self, connection: Connection) -> None:
         """A client has used an id again before it read the reply: whose a reply is, is unknown.
@@ -90,13 +113,26 @@ class Ledger:
         connection.waiting.clear()
         connection.guesses.clear()
 
-    def forget(self, lookup: Lookup) -> None:
-        """Drop a lookup that is settled; its handle stays known as used."""
+    def forget(self, lookup: Lookup, *, unheard: bool = False) -> None:
+        """Drop a lookup that is settled; its handle stays known as used.
+
+        Args:
+            lookup: it has ended, and all its calls are answered.
+            unheard: that which ended it has no reply, so the daemon may still be about it.
+        """
         if self.lookups.get(lookup.handle) is lookup:
-            self.closed += 1
+            if unheard:
+                self._depart(1, 0)
+            else:
+                self.closed += 1
             del self.lookups[lookup.handle]
         if lookup.owner.lookups.get(lookup.handle) is lookup:
             del lookup.owner.lookups[lookup.handle]
+
+    def _depart(self, lookups: int, calls: int) -> None:
+        """Note what the daemon will soon have closed and answered, though nobody will hear it."""
+        self.gone()
+        self._departed.append((self.now, lookups, calls))
 
     def gone(self) -> tuple[int, int]:
         """Lookups that are certainly closed by now, and calls that are certainly answered."""

@@ -28,6 +28,8 @@ class Lookup:
     """That is answered too, so only its calls are waited for."""
     must_settle = False
     """Somebody else has certainly ended it, so nothing may be left waiting."""
+    era = 0
+    """Cleanups that its owner had sent before its Begin."""
     ends = 0
     """Ends and EndLookups of it that succeeded."""
     excused = False

@@ -211,7 +211,7 @@ class ClientContract:
             require(visit.name(call) == "long", "a long reply is not read")
 
     def test_ignores_what_it_does_not_know(self) -> None:
-        """A newer daemon may say more: members of replies, and notifications, that are unknown."""
+        """A newer daemon may say more: members of replies and records, notifications."""
         with self._visit() as visit:
             visit.daemon.answer(
                 BEGIN, lambda begin: begin.reply({"lookup": 5, "later": 1}, later={"more": True})
@@ -219,7 +219,7 @@ class ClientContract:
             call = visit.next(visit.begin())
             request = visit.expect_next()
             request.write({"jsonrpc": "2.0", "method": "nspd.Later", "params": {"news": 1}})
-            request.reply(record("known"), later=[1])
+            request.reply(record("known", later={"more": True}), later=[1])
             require(visit.name(call) == "known", "an unknown member disturbs the client")
 
     def test_trusts_no_stray_reply(self) -> None:

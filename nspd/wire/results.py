@@ -1,6 +1,7 @@
 """What each method of the protocol gives, and what the daemon tells unasked, as types.
 
-Unknown members are let pass, so that a client can talk to a newer daemon.
+Unknown members are let pass, so that a client can talk to a newer daemon; those of
+query sets, whose types are the requests' too, by `nspd.wire.reading`.
 """
 
 from __future__ import annotations

@@ -175,6 +175,8 @@ def test_an_unknown_shell_is_a_usage_error(nspctl: Nspctl) -> None:
         ("nspctl query --namespace re", ["registry"]),
         ("nspctl query --flags return_addr,flushc", ["return_addr,flushcache"]),
         ("nspctl query --policy f", ["first"]),
+        ("nspctl query --flags return_pref", ["return_preferred_names"]),
+        ("nspctl explain --namespace ema", ["email"]),
         ("nspctl log-level de", ["debug"]),
     ],
 )

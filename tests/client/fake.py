@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from nspd.model.queryset import CsAddr, SocketAddress
+
 DEADLINE = 10.0
 """Seconds after which a test that waits in vain fails."""
 
@@ -45,6 +47,21 @@ def verdict(outcome: str = "answered", error: int | None = None) -> dict[str, An
         "records": 1,
         "elapsed": 0.25,
     }
+
+
+WEB = CsAddr(remote=SocketAddress.inet("192.0.2.1", 80), socket_type=1, protocol=6)
+"""What `newer_address` is to a client of today."""
+
+
+def newer_address() -> dict[str, Any]:
+    """`WEB` as a newer daemon may send it, with members unknown today at both depths."""
+    remote = {**ADDRESS["remote"], "later": "x"}
+    return {"remote": remote, "socket_type": 1, "protocol": 6, "later": None}
+
+
+def explained() -> dict[str, Any]:
+    """The members of an nspd.Explain that found something, beside what it found."""
+    return {"error": None, "elapsed": 0.5, "story": [], "left_out": 0}
 
 
 class Request:

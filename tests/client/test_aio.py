@@ -17,7 +17,16 @@ from nspd.client import aio_connection, aio_lookup
 from nspd.client.faults import RemoteProtocolError
 from nspd.model import errors
 from nspd.wire.results import EndResult, LookupResult
-from tests.client.fake import DEADLINE, FakeDaemon, Request, record, verdict
+from tests.client.fake import (
+    DEADLINE,
+    WEB,
+    FakeDaemon,
+    Request,
+    explained,
+    newer_address,
+    record,
+    verdict,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +80,21 @@ async def test_a_lookup_begins_on_enter_iterates_and_ends_on_exit(daemon: FakeDa
     assert records.verdicts[0].outcome == "answered"
     methods = [request.method for request in daemon.seen]
     assert methods == ["NSPv2Startup", BEGIN, NEXT, NEXT, NEXT, NEXT, END, "NSPv2Cleanup"]
+
+
+async def test_records_of_a_newer_daemon_are_read(daemon: FakeDaemon) -> None:
+    """Members that the client does not know are let pass in whatever carries records."""
+    newer = record("a", addresses=[newer_address()], later={"more": [1]})
+    verdicts = [{**verdict(), "later": 1}]
+    daemon.answer(NEXT, newer)
+    daemon.answer("nspd.Lookup", {"results": [newer], "verdicts": verdicts})
+    daemon.answer("nspd.Explain", {"results": [newer], **explained(), "verdicts": verdicts})
+    async with nspd.AsyncClient(daemon.path) as client:
+        async with client.lookup("a") as records:
+            found = await records.next()
+        resolved, told = await client.resolve("a"), await client.explain("a")
+    assert (found.service_instance_name, found.addresses) == ("a", (WEB,))
+    assert resolved.results == told.results == (found,)
 
 
 @pytest.mark.parametrize(

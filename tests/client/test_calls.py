@@ -46,3 +46,10 @@ def test_a_result_of_another_shape_is_a_fault_of_the_daemon() -> None:
     """What cannot be read is a WSAError too, so that one `except` catches all."""
     with pytest.raises(RemoteProtocolError, match="cannot be read"):
         calls.end(7).convert(Raw(b'{"cancelled": "one"}'))
+
+
+def test_a_result_that_is_too_deep_is_a_fault_of_the_daemon() -> None:
+    """A member that nobody knows cannot make a client fail in another way than by WSAError."""
+    deep = b'{"later":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    with pytest.raises(RemoteProtocolError, match="cannot be read"):
+        calls.record_of(Raw(deep))

@@ -15,7 +15,17 @@ from nspd.client.faults import RemoteProtocolError
 from nspd.client.sync import Lookup
 from nspd.model import errors
 from nspd.wire.results import EndResult, LookupResult
-from tests.client.fake import ADDRESS, DEADLINE, FakeDaemon, Request, record, verdict
+from tests.client.fake import (
+    ADDRESS,
+    DEADLINE,
+    WEB,
+    FakeDaemon,
+    Request,
+    explained,
+    newer_address,
+    record,
+    verdict,
+)
 
 NEXT = "NSPv2LookupServiceNextEx"
 BEGIN = "NSPv2LookupServiceBegin"
@@ -83,6 +93,19 @@ def test_a_lookup_begins_on_enter_iterates_and_ends_on_exit(
         NEXT,
         END,
     ]
+
+
+def test_records_of_a_newer_daemon_are_read(daemon: FakeDaemon, client: nspd.Client) -> None:
+    """Members that the client does not know are let pass in whatever carries records."""
+    newer = record("a", addresses=[newer_address()], later={"more": [1]})
+    verdicts = [{**verdict(), "later": 1}]
+    daemon.answer(NEXT, newer)
+    daemon.answer("nspd.Lookup", {"results": [newer], "verdicts": verdicts})
+    daemon.answer("nspd.Explain", {"results": [newer], **explained(), "verdicts": verdicts})
+    with client.lookup("a") as records:
+        found = records.next()
+    assert (found.service_instance_name, found.addresses) == ("a", (WEB,))
+    assert client.resolve("a").results == client.explain("a").results == (found,)
 
 
 def test_a_lookup_without_records_raises_the_class_of_its_code(

@@ -14,7 +14,7 @@ import pytest
 from nspd.core.clock import Clock
 from nspd.core.work import time_source
 from tests.backends import VIRTUAL_TIME
-from tests.core.world import turns
+from tests.core.world import Log, turns
 
 
 class Now:
@@ -34,7 +34,7 @@ def test_dead_entries_let_go_of_what_they_point_to() -> None:
         def act(self) -> None:
             """Nothing."""
 
-    clock, thing = Clock(Now()), Thing()
+    clock, thing = Clock(Now(), Log()), Thing()
     gone = weakref.ref(thing)
     timer = clock.call_later(1, thing.act)
     timer.cancel()
@@ -45,7 +45,7 @@ def test_dead_entries_let_go_of_what_they_point_to() -> None:
 
 def test_the_heap_is_rebuilt_when_half_of_it_is_dead() -> None:
     """Cancelled entries never outnumber the live ones by more than a constant."""
-    clock = Clock(Now())
+    clock = Clock(Now(), Log())
     kept = [clock.call_later(1000 + number, lambda: None) for number in range(100)]
     for number in range(10_000):
         clock.call_later(number, lambda: None).cancel()
@@ -58,7 +58,7 @@ def test_the_heap_is_rebuilt_when_half_of_it_is_dead() -> None:
 def test_the_heap_is_not_rebuilt_for_a_few() -> None:
     """Up to half of the entries may be dead, counted without those whose time has passed."""
     now = Now()
-    clock = Clock(now)
+    clock = Clock(now, Log())
     for number in range(64):
         clock.call_later(number / 100, lambda: None).cancel()
     assert len(clock) == 64
@@ -76,10 +76,25 @@ def test_the_heap_is_not_rebuilt_for_a_few() -> None:
     assert len(clock) == 99
 
 
+def test_dead_entries_are_counted() -> None:
+    """Whatever is made, cancelled, rebuilt and carried out: the clock knows how many are dead."""
+    now, chance = Now(), random.Random(3)
+    clock = Clock(now, Log())
+    timers = []
+    for _ in range(2000):
+        timers.append(clock.call_later(chance.randrange(1, 300), lambda: None))
+        if chance.random() < 0.7:
+            timers.pop(chance.randrange(len(timers))).cancel()
+        now.now += 0.1
+        while clock._fire(now()):
+            pass
+        assert clock._dead == sum(entry[2].action is None for entry in clock._heap)
+
+
 def test_a_rebuilt_heap_is_in_order() -> None:
     """What is left after a rebuild still comes when it is due, and not before."""
     now, chance = Now(), random.Random(7)
-    clock, fired = Clock(now), list[int]()
+    clock, fired = Clock(now, Log()), list[int]()
     delays = [chance.randrange(1, 1000) for _ in range(600)]
     timers = [clock.call_later(delay, partial(fired.append, delay)) for delay in delays]
     gone = set(chance.sample(range(600), 400))
@@ -98,7 +113,7 @@ def test_a_rebuilt_heap_is_in_order() -> None:
 def test_cancelling_twice_or_late_is_harmless() -> None:
     """A timer may be cancelled again, and after it has fired."""
     now = Now()
-    clock, fired = Clock(now), []
+    clock, fired = Clock(now, Log()), []
     timer = clock.call_later(1, lambda: fired.append(1))
     dropped = clock.call_later(1, lambda: fired.append(2))
     dropped.cancel()
@@ -110,9 +125,9 @@ def test_cancelling_twice_or_late_is_harmless() -> None:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Clock]:
+async def running(log: Log | None = None) -> AsyncIterator[Clock]:
     """A clock that is served."""
-    clock = Clock(time_source())
+    clock = Clock(time_source(), log or Log())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(clock.run)
         await turns(3)
@@ -185,3 +200,52 @@ async def test_many_that_are_due_leave_others_their_turn() -> None:
             seen.add(fired[0])
             await turns(1)
         assert len(seen) >= 3
+
+
+class Lease:
+    """Something with an action that fails."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def expire(self, why: str = "") -> None:
+        self.tried += 1
+        raise LookupError(why)
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_an_action_that_fails_is_logged_and_the_clock_goes_on() -> None:
+    """Others come in time, in the same moment and later; what failed is not tried again."""
+    log, lease, fired = Log(), Lease(), list[str]()
+    async with running(log) as clock:
+        clock.call_later(1, lease.expire)
+        clock.call_later(1, partial(lease.expire, "example.org"))
+        clock.call_later(1, lambda: fired.append("same moment"))
+        clock.call_later(2, lambda: fired.append("later"))
+        await anyio.sleep(3)
+    assert fired == ["same moment", "later"]
+    assert lease.tried == 2
+    assert log.entries == [("exception", "timer action failed")] * 2
+    # Not the arguments: they may hold names that the log must not show.
+    assert log.values == [{"action": "Lease.expire"}] * 2
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_what_must_stop_the_process_passes_through_the_clock() -> None:
+    """An exception that is no `Exception` is nobody's to swallow."""
+
+    class Stop(BaseException):
+        """Like KeyboardInterrupt, which would end the test run itself."""
+
+    def stop() -> None:
+        raise Stop
+
+    log = Log()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with running(log) as clock:
+            clock.call_later(1, stop)
+            await anyio.sleep(2)
+    assert caught.group_contains(Stop)
+    assert log.entries == []

@@ -48,6 +48,8 @@ class Log:
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str]] = []
+        self.values: list[dict[str, Any]] = []
+        """What was told beside the event, entry by entry."""
         self.announced: set[str] = set()
 
     def bind(self, **values: Any) -> Log:
@@ -56,6 +58,7 @@ class Log:
     def __getattr__(self, level: str) -> Callable[..., None]:
         def log(event: str, **values: Any) -> None:
             self.entries.append((level, event))
+            self.values.append(values)
 
         return log
 

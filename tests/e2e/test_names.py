@@ -195,6 +195,29 @@ def test_email(daemon: Daemon) -> None:
     assert daemon.nspctl("email", "alice@nomail.test").exit_code == 3
 
 
+def test_preferred_names_are_asked_for_without_a_name(daemon: Daemon, tmp_path: Path) -> None:
+    """The mail addresses that the user registered are what he would publish; hosts has none."""
+    flags = ("--flags", "return_preferred_names")
+    assert daemon.nspctl("query", *flags, "-n", "email").exit_code == 3
+    (tmp_path / "card").write_bytes(b"vcard")
+    card = ("--blob", str(tmp_path / "card"), "--address", "tcp:192.0.2.101:465")
+    done = daemon.nspctl("register", "bob@mail.test", "-n", "email", *card)
+    assert (done.exit_code, done.stderr) == (0, "")
+    try:
+        for whom in (("-n", "email"), ("--provider", "email"), ()):
+            (found,) = daemon.json("query", *flags, *whom)
+            assert found["service_instance_name"] == "bob@mail.test"
+            assert found["output_flags"] == 0x10000
+            assert "addresses" not in found
+        listed = daemon.json("query", "-n", "email")
+        assert [record["service_instance_name"] for record in listed] == ["bob@mail.test"]
+        assert daemon.nspctl("query", *flags, "-n", "hosts").exit_code == 3
+        told = daemon.nspctl("explain", *flags, "-n", "email").stdout
+        assert told.startswith("(no name): namespace email, preferred names")
+    finally:
+        daemon.nspctl("delete", "bob@mail.test", "-n", "email")
+
+
 def test_email_of_a_claimed_domain_goes_nowhere_else(daemon: Daemon) -> None:
     """The mail provider does not list corp.test: it is not told the address."""
     result = daemon.nspctl("email", "alice@corp.test")

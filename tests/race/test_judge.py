@@ -20,6 +20,19 @@ def ended() -> History:
     return waiting().asks(3, END, lookup=H).fails(2, 10111).ended(3, cancelled=1)
 
 
+def opened(startups: int = 1) -> History:
+    """A session with so many Startups; on its one lookup a NextEx (2) waits."""
+    history = History()
+    for id in range(100, 100 + startups):
+        history.asks(id, STARTUP).gets(id, {})
+    return history.begins(H).asks(2, NEXT, lookup=H)
+
+
+def cleaned() -> History:
+    """Two Cleanups sent together have closed the session, and said so."""
+    return opened(2).asks(3, CLEANUP).asks(4, CLEANUP).gets(3, None).gets(4, None)
+
+
 LIES: dict[str, tuple[History, list[str]]] = {
     "the reply to NextEx is lost": (
         waiting().asks(3, END, lookup=H).ended(3, cancelled=1),
@@ -121,6 +134,28 @@ LIES: dict[str, tuple[History, list[str]]] = {
         .asks(4, NEXT, lookup=H)
         .fails(4, 10110, verdicts=[{"records": 1, "error": None}]),
         ["C7"],
+    ),
+    "a handle outlives two Cleanups sent together": (
+        cleaned().fails(2, 10111).asks(5, NEXT, lookup=H).gets(5, record(1)),
+        ["C4"],
+    ),
+    "a handle outlives a Cleanup that nothing answers": (
+        opened().asks(None, CLEANUP).fails(2, 10111).asks(5, NEXT, lookup=H).gets(5, record(1)),
+        ["C4"],
+    ),
+    "a call outlives two Cleanups sent together": (cleaned(), ["C10"]),
+    "the Begin before two Cleanups is answered after them, and its lookup lives": (
+        opened(2)
+        .asks(3, BEGIN, restrictions={})
+        .asks(4, CLEANUP)
+        .asks(5, CLEANUP)
+        .fails(2, 10111)
+        .gets(4, None)
+        .gets(5, None)
+        .gets(3, {"lookup": H + 1})
+        .asks(6, NEXT, lookup=H + 1)
+        .gets(6, record(1)),
+        ["C4"],
     ),
     "End tells of too many cancelled calls": (
         waiting().asks(3, END, lookup=H).fails(2, 10111).ended(3, cancelled=2),
@@ -254,6 +289,60 @@ TRUTHS: dict[str, History] = {
     "calls after the last Cleanup": (
         ended().asks(4, CLEANUP).gets(4, None).asks(5, END, lookup=H).fails(5, 10093)
     ),
+    "a session is closed and another opened in one write": (
+        opened(2)
+        .asks(3, CLEANUP)
+        .asks(4, CLEANUP)
+        .asks(5, STARTUP)
+        .asks(6, BEGIN, restrictions={})
+        .gets(6, {"lookup": H + 1})
+        .asks(7, NEXT, lookup=H + 1)
+        .asks(8, NEXT, lookup=H)
+        .gets(7, record(1))
+        .fails(2, 10111)
+        .fails(8, 6)
+        .gets(5, {})
+        .gets(3, None)
+        .gets(4, None)
+        .asks(9, NEXT, lookup=H + 1)
+        .gets(9, record(2))
+        .asks(10, NEXT, lookup=H)
+        .fails(10, 6)
+    ),
+    "a Cleanup too few leaves the lookups": (
+        opened(3)
+        .asks(3, CLEANUP)
+        .asks(4, CLEANUP)
+        .gets(3, None)
+        .gets(4, None)
+        .gets(2, record(1))
+        .asks(5, NEXT, lookup=H)
+        .gets(5, record(2))
+    ),
+    "a Cleanup too many fails": (
+        cleaned().fails(2, 10111).asks(5, CLEANUP).asks(6, CLEANUP).fails(5, 10022).fails(6, 10022)
+    ),
+    "a Startup that may have failed": (
+        opened()
+        .asks(None, STARTUP, protocol=9)
+        .asks(3, CLEANUP)
+        .gets(3, None)
+        .asks(4, NEXT, lookup=H)
+        .gets(2, record(1))
+        .gets(4, record(2))
+    ),
+    "the first of two Startups decides, whichever is answered first (C12)": (
+        History()
+        .asks(0, STARTUP, cancel_on_begin=True)
+        .asks(9, STARTUP)
+        .gets(9, {})
+        .begins(H)
+        .asks(2, NEXT, lookup=H)
+        .asks(3, BEGIN, restrictions={})
+        .fails(2, 10111)
+        .gets(3, {"lookup": H + 1})
+        .gets(0, {})
+    ),
     "Begin cancels where the session asked for it (C12)": (
         History()
         .asks(0, STARTUP, cancel_on_begin=True)
@@ -367,6 +456,69 @@ def test_settled_is_forgotten() -> None:
         history.fails(2, 10111).ended(3, cancelled=1)
     assert history.judge.remembered == 0
     assert history.violations == []
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        [CLEANUP, CLEANUP],
+        [CLEANUP, CLEANUP, STARTUP, CLEANUP],
+        [STARTUP, CLEANUP, CLEANUP, CLEANUP],
+    ],
+)
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_several_cleanups_ended_is_forgotten(closing: list[str], heard: bool) -> None:
+    """However the session was closed, its lookups are not kept until the client leaves."""
+    history = History(judge=Judge())
+    for handle in range(H, H + 4_000, 2):
+        for id in (100, 101):
+            history.asks(id, STARTUP).gets(id, {})
+        history.begins(handle).asks(2, NEXT, lookup=handle)
+        history.asks(3, BEGIN, restrictions={})  # answered when the session is closed again
+        ids = list(range(4, 4 + len(closing)))
+        for id, method in zip(ids, closing, strict=True):
+            history.asks(id if heard else None, method)
+        history.fails(2, 10111)
+        for id in ids if heard else ():
+            history.gets(id, None)
+        history.gets(3, {"lookup": handle + 1})
+        assert history.judge.remembered == 0
+    assert history.violations == []
+
+
+def census(judge: Judge, time: float, lookups: int) -> list[str]:
+    """What is found wrong with a census of so many lookups, asked for by another client."""
+    counted = {"lookups": lookups, "waiting_calls": 0}
+    judge.observe(time, 2, "sent", {"id": 1, "method": "nspd.Status"})
+    found = judge.observe(time, 2, "received", {"id": 1, "result": {"census": counted}})
+    return [violation.promise for violation in found]
+
+
+@pytest.mark.parametrize("ending", [END, CLEANUP, "NSPv2ClientSessionRundown"])
+def test_an_end_that_nothing_answers_may_still_be_on_its_way(ending: str) -> None:
+    """The census of another connection may count the lookup for a while, but not for long (C8)."""
+    history = opened().fails(2, 10060)
+    judge = history.judge
+    assert census(judge, 9, 0) == []  # what there was before the history
+    notification = {"method": ending, "params": {"lookup": H} if ending == END else {}}
+    assert judge.observe(10, 1, "sent", notification) == []
+    assert judge.remembered == 0
+    assert census(judge, 10.5, 1) == []
+    assert census(judge, 11.5, 1) == ["C8"]
+
+
+@pytest.mark.parametrize("ending", [CLEANUP, "NSPv2ClientSessionRundown"])
+def test_so_may_one_that_ends_what_is_just_beginning(ending: str) -> None:
+    """The reply to Begin does not prove that the notification behind it is carried out (C8)."""
+    history = opened().fails(2, 10060)
+    judge = history.judge
+    assert census(judge, 9, 0) == []
+    judge.observe(10, 1, "sent", {"id": 3, "method": BEGIN, "params": {"restrictions": {}}})
+    judge.observe(10, 1, "sent", {"method": ending, "params": {}})
+    judge.observe(12, 1, "received", {"id": 3, "result": {"lookup": H + 1}})
+    assert judge.remembered == 0
+    assert census(judge, 12.5, 1) == []
+    assert census(judge, 13.5, 1) == ["C8"]
 
 
 def test_leaving_forgets_open_lookups() -> None:

@@ -14,6 +14,7 @@ from nspd.core.lookup import Lookup
 from nspd.core.sweeper import SLICE, Sweeper
 from tests.backends import VIRTUAL_TIME
 from tests.cases import harness as memory
+from tests.core.world import Log
 from tests.server.house import open_house, until
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +23,15 @@ pytestmark = pytest.mark.anyio
 class _Closable:
     """Stands for a lookup that is swept."""
 
+    handle = 7
+
     def close(self) -> None:
         """It takes no time."""
 
 
 async def test_swept_lookups_are_let_go_of_one_slice_at_a_time() -> None:
     """Freeing all of 100,000 at the end of their sweep would hold everybody up."""
-    sweeper = Sweeper()
+    sweeper = Sweeper(Log())
     swept = [_Closable() for _ in range(3 * SLICE)]
     left = weakref.WeakSet(swept)
     sweeper.sweep(cast(list[Lookup], swept))
@@ -54,6 +57,28 @@ async def test_calls_of_a_client_that_died_go_with_their_lookups() -> None:
         client.vanish()
         assert len(link.connection.waiting) == 1
         await memory.until(lambda: not link.connection.waiting)
+
+
+async def test_faults_in_timers_and_sweeps_leave_the_daemon_serving() -> None:
+    """A bug in what the clock or the sweeper calls costs its own effect, and nothing else."""
+
+    def fault() -> None:
+        raise LookupError
+
+    async with open_house() as house:
+        house.log.announced |= {"timer action failed", "what follows a sweep failed"}
+        client = await house.client()
+        await client.startup()
+        router = house.server.router
+        for _ in range(2):
+            router.clock.call_later(0, fault)
+            router.sweeper.sweep(cast(list[Lookup], [_Closable()] * (SLICE + 1)), fault)
+            await until(lambda: router.sweeper.idle and not len(router.clock))
+        handle = await client.begin(memory.HANG)
+        ending = await client.result("NSPv2LookupServiceEnd", lookup=handle)
+        assert ending["cancelled"] == 0
+        faults = [event for _, event in house.log.entries if event in house.log.announced]
+        assert sorted(faults) == sorted([*house.log.announced] * 2)
 
 
 @VIRTUAL_TIME

@@ -15,7 +15,8 @@ from nspd.cli._params import provider_guid
 from nspd.cli._report import VERDICT_HEADS, plain_verdicts, verdict_rows
 from nspd.cli._story import choice_rows, steps
 from nspd.cli._text import counted, duration, printable
-from nspd.cli._wanted import ASKED, Wanted, options, wanted
+from nspd.cli._wanted import ASKED, NAME, NO_NAME, Wanted, options, wanted
+from nspd.model.flags import LookupFlags
 from nspd.model.namespaces import namespace_name
 
 if TYPE_CHECKING:
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
 
 
 @click.command("explain", cls=Verb)
-@click.argument("name")
-@options(*ASKED)
+@options(NAME, *ASKED)
 @pass_settings
-def command(settings: Settings, /, *, name: str, **asked: Any) -> Exit:
+def command(settings: Settings, /, *, name: str | None, **asked: Any) -> Exit:
     """Look up NAME, and tell how the answer came about.
 
     Shown are the providers that the daemon chose and by which rule, what each
     of them did and when, what became of each, and the records. It is a lookup
     like any other: what is cached is used, and work under way is shared.
+    Without NAME the other options must say what is asked for, as for query.
 
     With --json it is one object, the result of nspd.Explain.
     """
-    settings.subject = name
     what = wanted(name, **asked)
+    settings.subject = name or ""
     with settings.connect(grace=GRACE) as client:
         result = client.explain(
             restrictions=what.restrictions,
@@ -47,7 +48,7 @@ def command(settings: Settings, /, *, name: str, **asked: Any) -> Exit:
             limit=what.limit,
         )
     if settings.output.for_people:
-        _tell(settings.output, name, what, result)
+        _tell(settings.output, name or NO_NAME, what, result)
     else:
         settings.output.value(result)
     if result.error is not None:
@@ -92,5 +93,7 @@ def _question(what: Wanted) -> str:
         parts.append(f'"{asked["query_string"]}"')
     if asked.get("context"):
         parts.append(f'context "{asked["context"]}"')
+    if what.control_flags & LookupFlags.RETURN_PREFERRED_NAMES:
+        parts.append("preferred names")
     parts.append("one after the other" if what.policy == "first" else "all at once")
     return ", ".join(parts)

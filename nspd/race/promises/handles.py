@@ -48,7 +48,7 @@ def c4_gone(connection: Connection, call: Call, code: int | None) -> Finding | N
     """C4: after End any call on the handle is answered 6; a foreign handle is no handle at all."""
     if code == errors.WSA_INVALID_HANDLE:
         return None
-    if code == errors.WSANOTINITIALISED and (connection.cleaned or connection.startups == 0):
+    if code == errors.WSANOTINITIALISED and (connection.cleaned or not connection.session.least):
         return None
     broken = "C4" if call.gone == "has ended" else "isolation"
     return broken, f"{call}, which {call.gone}, got {outcome(code)}, not 6"

@@ -114,6 +114,15 @@ def test_the_options_reach_the_daemon(daemon: FakeDaemon, nspctl: Nspctl) -> Non
     assert shown.splitlines()[0] == 'example.org: namespace dns, "MX", one after the other'
 
 
+def test_a_name_may_be_left_out(daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """The head says so, and that preferred names are asked for."""
+    daemon.answers["nspd.Explain"] = story(results=[])
+    shown = nspctl("explain", "-n", "email", "--flags", "return_preferred_names").stdout
+    params = daemon.params("nspd.Explain")
+    assert (params["restrictions"], params["control_flags"]) == ({"namespace": 37}, 0x10000)
+    assert shown.splitlines()[0] == "(no name): namespace email, preferred names, all at once"
+
+
 def test_json_is_the_whole_result(daemon: FakeDaemon, nspctl: Nspctl) -> None:
     """A program gets what the protocol has, as one object."""
     daemon.answers["nspd.Explain"] = story()

@@ -19,7 +19,7 @@ from nspd.model.errors import (
     WSATRY_AGAIN,
 )
 from tests.cli.conftest import Nspctl
-from tests.cli.fake_daemon import FakeDaemon, Refusal, record, verdict
+from tests.cli.fake_daemon import HOSTS, FakeDaemon, Refusal, record, verdict
 
 
 def test_a_record_is_shown_with_name_address_and_origin(daemon: FakeDaemon, nspctl: Nspctl) -> None:
@@ -61,6 +61,22 @@ def test_all_members_of_a_record_are_shown_aligned(daemon: FakeDaemon, nspctl: N
         "     blob     2 bytes: 00 01",
         "     alias www",
     ]
+
+
+@pytest.mark.parametrize("common", [(), ("--json=short",)])
+def test_a_record_of_a_newer_daemon_is_shown(
+    daemon: FakeDaemon, nspctl: Nspctl, common: tuple[str, ...]
+) -> None:
+    """What this nspctl does not know of a record keeps nobody from what it knows."""
+    plain = record("web", host="192.0.2.1")
+    newer = record("web", host="192.0.2.1", later={"more": 1})
+    newer["addresses"][0]["later"] = newer["addresses"][0]["remote"]["later"] = [1]
+    daemon.records = [plain]
+    expected = nspctl("-q", *common, "query", "web")
+    daemon.records = [newer]
+    result = nspctl("-q", *common, "query", "web")
+    assert "192.0.2.1" in result.stdout
+    assert (result.stdout, result.exit_code, result.stderr) == (expected.stdout, 0, "")
 
 
 def test_a_long_name_stands_on_a_line_of_its_own(daemon: FakeDaemon, nspctl: Nspctl) -> None:
@@ -330,3 +346,100 @@ def test_options_that_exclude_each_other(
     result = nspctl("query", "x", *options)
     assert result.exit_code == 2
     assert named in result.stderr
+
+
+PREFERRED = ("-n", "email", "--flags", "return_name,return_preferred_names")
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        (("--namespace", "hosts"), {"namespace": 11}),
+        (("--type", "imaps/tcp"), {"query_string": "imaps/tcp"}),
+        (("--query-string", "MX"), {"query_string": "MX"}),
+        (("--context", "lan"), {"context": "lan"}),
+        (PREFERRED, {"namespace": 37}),
+        (("--flags", "0x10010"), {}),
+    ],
+)
+def test_a_name_may_be_left_out(
+    options: tuple[str, ...], asked: dict[str, Any], daemon: FakeDaemon, nspctl: Nspctl
+) -> None:
+    """Where the options say what is asked for, the daemon is sent no name, not an empty one."""
+    result = nspctl("query", *options)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert daemon.params("NSPv2LookupServiceBegin")["restrictions"] == asked
+
+
+def test_a_provider_may_be_asked_without_a_name(daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """It is told of everything that it has."""
+    assert nspctl("query", "--provider", HOSTS).exit_code == 0
+    begin = daemon.params("NSPv2LookupServiceBegin")
+    assert (begin["provider_id"], begin["restrictions"]) == (HOSTS, {})
+
+
+def test_preferred_names_are_shown(daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """Each record is a name without addresses."""
+    preferred = record("alice@mail.example", output_flags=0x10000)
+    del preferred["addresses"]
+    daemon.records = [preferred]
+    result = nspctl("-q", "query", *PREFERRED)
+    assert result.stdout == "alice@mail.example: (no address)\n"
+    assert daemon.params("NSPv2LookupServiceBegin")["control_flags"] == 0x10010
+
+
+def test_a_record_without_any_name_says_so(daemon: FakeDaemon, nspctl: Nspctl) -> None:
+    """Where neither the question nor the record has a name, the line begins with something."""
+    nameless = record()
+    del nameless["service_instance_name"]
+    daemon.records = [nameless]
+    result = nspctl("-q", "query", "-n", "hosts", "--flags", "return_addr")
+    assert result.stdout == "(no name): 127.0.0.1\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("query",),
+        ("query", "--watch", "-v"),
+        ("query", "--policy", "first", "--limit", "3"),
+        ("explain",),
+        ("query", "--namespace", "0", "--context", ""),
+        ("explain", "--all"),
+        ("explain", "--flags", "return_addr"),
+    ],
+)
+def test_nothing_asked_for_is_a_usage_error(
+    command: tuple[str, ...], daemon: FakeDaemon, nspctl: Nspctl
+) -> None:
+    """Options that only say whom to ask, or how, ask for nothing; the daemon is not bothered."""
+    result = nspctl(*command)
+    assert (result.exit_code, daemon.asked) == (2, [])
+    assert "nothing is asked for" in result.stderr
+    for words in ("NAME", "--namespace", "--type", "return_preferred_names"):
+        assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (WSASERVICE_NOT_FOUND, "what was asked for was not found (asked hosts)"),
+        (WSANO_DATA, "there are names, but none has anything of the kind asked for"),
+        (WSAETIMEDOUT, "no answer in time"),
+    ],
+)
+def test_a_failure_without_a_name_speaks_of_none(
+    code: int, words: str, daemon: FakeDaemon, nspctl: Nspctl
+) -> None:
+    """The sentence does not quote an empty name."""
+    daemon.records = []
+    daemon.end = Refusal(code, "why", verdicts=[verdict(outcome="empty", records=0)])
+    assert nspctl("query", *PREFERRED).stderr == f"nspctl: {words}\n"
+
+
+@pytest.mark.parametrize("verb", ["query", "explain"])
+def test_help_says_when_a_name_may_be_left_out(verb: str, nspctl: Nspctl) -> None:
+    """NAME stands in brackets, and the text tells what takes its place."""
+    text = " ".join(nspctl(verb, "--help").stdout.split())
+    assert f"nspctl {verb} [OPTIONS] [NAME]" in text
+    assert "Without NAME" in text

@@ -102,11 +102,6 @@ class Traffic:
         self.model.advance(10)
         self.deliver()
 
-    def leave_all(self) -> None:
-        """Have every client leave."""
-        for client in list(self._handles):
-            self._leave(client)
-
     def _connect(self) -> None:
         self._clients += 1
         client = self._clients
