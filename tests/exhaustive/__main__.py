@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from contextlib import ExitStack
 
 from tests.exhaustive.explore import explore, replay
@@ -24,7 +23,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--fault", choices=FAULTS, help="a fault to plant first")
     options = parser.parse_args(arguments)
     scenario = SCENARIOS[options.scenario]
-    since = time.process_time()
     with ExitStack() as stack:
         if options.fault is not None:
             stack.enter_context(FAULTS[options.fault].planted())
@@ -37,7 +35,7 @@ def main(arguments: list[str]) -> int:
         except Violation as violation:
             print(violation)
             return 1
-    print(f"{report.schedules:,} schedules in {time.process_time() - since:.1f} s")
+    print(report)
     return 0
 
 

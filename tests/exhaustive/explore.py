@@ -7,11 +7,11 @@ again on the way to the next branch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import ClassVar, NamedTuple, NoReturn
 
+from tests.ahead import Processes
 from tests.exhaustive.loops import BACKENDS, Hand
 from tests.exhaustive.model import step, stirring
 from tests.exhaustive.rig import Rig, Violation
@@ -110,6 +110,11 @@ class Report(NamedTuple):
     schedules: int
     endings: frozenset[Facts]
     """Every sequence of facts that was seen."""
+    seconds: float
+    """Processor time that it took, in all processes."""
+
+    def __str__(self) -> str:
+        return f"{self.schedules:,} schedules in {self.seconds:.1f} s"
 
 
 class _Runner:
@@ -227,6 +232,7 @@ def explore(
         Violation: at the first one that the contract forbids.
     """
     rig = _rig(scenario)
+    since = time.process_time()
 
     async def walk(hand: Hand) -> Report:
         path = [_Fork((event,)) for event in beginning]
@@ -249,7 +255,7 @@ def explore(
             schedules += 1
             endings.add(tuple(runner.seen))
             if not _advance(path):
-                return Report(schedules, frozenset(endings))
+                return Report(schedules, frozenset(endings), time.process_time() - since)
             checked = len(path) - 1
 
     with rig.watched():
@@ -257,21 +263,29 @@ def explore(
     return report
 
 
-def explore_on_every_core(scenario: Scenario, events: int) -> Report:
-    """The same on asyncio for more than three events, by as many processes as there are cores.
+def begin_on_every_core(
+    processes: Processes, scenario: Scenario, events: int
+) -> Callable[[], Report]:
+    """Begin the same on asyncio for more than three events, shared out among processes.
 
-    Raises:
-        Violation: one of those that the contract forbids.
+    Returns:
+        What waits for the report; a violation fails it (`tests.ahead.Begun.result`).
     """
     beginnings: list[Sequence[Event]] = []
     explore(scenario, _SHARED_OUT_BY, note=beginnings.append)
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        shares = [
-            pool.submit(explore, scenario, events, beginning=beginning) for beginning in beginnings
-        ]
+    shares = [
+        processes.begin(explore, scenario, events, beginning=beginning) for beginning in beginnings
+    ]
+
+    def report() -> Report:
         reports = [share.result() for share in shares]
-    endings = frozenset[Facts]().union(*(report.endings for report in reports))
-    return Report(sum(report.schedules for report in reports), endings)
+        return Report(
+            sum(report.schedules for report in reports),
+            frozenset[Facts]().union(*(report.endings for report in reports)),
+            sum(report.seconds for report in reports),
+        )
+
+    return report
 
 
 _SHARED_OUT_BY = 3

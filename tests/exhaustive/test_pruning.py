@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.exhaustive.explore import Report, explore, explore_on_every_core
+from tests.ahead import open_processes
+from tests.exhaustive.asked import Ask, Exploration
+from tests.exhaustive.explore import Report, begin_on_every_core, explore
 from tests.exhaustive.schedules import SCENARIOS
 
 
@@ -20,25 +22,33 @@ def _seen(report: Report) -> set[tuple[object, ...]]:
     return {tuple(facts[:end]) for facts in sequences for end in range(len(facts) + 1)}
 
 
-@pytest.mark.parametrize(
-    ("name", "events"),
-    [
+SHORT = [
+    Exploration(name, events)
+    for name, events in (
         ("one", 5),
         ("budget", 5),
         ("stubborn", 4),
         ("shared", 4),
         ("shared-budget", 4),
         ("shared-stubborn", 4),
-    ],
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("pruned", "unpruned"), [(each, each._replace(pruned=False)) for each in SHORT], ids=str
 )
-def test_pruning_loses_nothing(name: str, events: int) -> None:
+def test_pruning_loses_nothing(pruned: Exploration, unpruned: Exploration, begun: Ask) -> None:
     """With every order tried, equivalent or not, nothing is seen that pruned runs do not show."""
-    pruned = explore(SCENARIOS[name], events)
-    unpruned = explore(SCENARIOS[name], events, pruned=False)
-    assert pruned.schedules < unpruned.schedules
-    assert _seen(pruned) == _seen(unpruned)
+    some, all_of_them = begun(pruned), begun(unpruned)
+    assert some.schedules < all_of_them.schedules
+    assert _seen(some) == _seen(all_of_them)
 
 
 def test_sharing_out_loses_nothing() -> None:
     """Shared out among processes, the schedules and what they show are the same."""
-    assert explore_on_every_core(SCENARIOS["one"], 4) == explore(SCENARIOS["one"], 4)
+    scenario = SCENARIOS["one"]
+    alone = explore(scenario, 4)
+    with open_processes() as processes:
+        shared_out = begin_on_every_core(processes, scenario, 4)()
+    assert (shared_out.schedules, shared_out.endings) == (alone.schedules, alone.endings)

@@ -100,10 +100,20 @@ async def test_record_not_kept(tmp_path: Path) -> None:
 
 
 async def test_leak(tmp_path: Path) -> None:
-    """A daemon whose census does not go back to where it was fails the run."""
-    report = await raced(Leaks(), tmp_path, "end-vs-next", lookups=5, patience=2.0)
-    assert report.leaked == {"lookups": 5}
-    assert not report.passed
+    """A daemon whose census does not go back to where it was fails the run.
+
+    The JSON form has the verdict, the counts of each scenario, and each violation in words.
+    """
+    run = await raced(Leaks(), tmp_path, "double-end", lookups=4, patience=1.0)
+    assert run.leaked == {"lookups": 4}
+    assert not run.passed
+    report = run.as_dict()
+    assert report["passed"] is False
+    assert report["census"]["leaked"] == {"lookups": 4}
+    [scenario] = report["scenarios"]
+    assert scenario["outcomes"] == {"one End": 4}
+    assert scenario["latencies"]["to_end_reply"]["count"] == 4
+    assert report["violations"] == []
 
 
 async def test_outcome_never_seen(tmp_path: Path) -> None:
@@ -146,17 +156,6 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     """A socket at which nobody listens is an unreachable daemon."""
     with pytest.raises(NetworkDown, match="No such file"):
         await drive(plan(str(tmp_path / "sock")))
-
-
-async def test_report_for_programs(tmp_path: Path) -> None:
-    """The JSON form has the verdict, the counts of each scenario, and each violation in words."""
-    report = (await raced(Leaks(), tmp_path, "double-end", lookups=4, patience=2.0)).as_dict()
-    assert report["passed"] is False
-    assert report["census"]["leaked"] == {"lookups": 4}
-    [scenario] = report["scenarios"]
-    assert scenario["outcomes"] == {"one End": 4}
-    assert scenario["latencies"]["to_end_reply"]["count"] == 4
-    assert report["violations"] == []
 
 
 async def test_unknown_scenario(tmp_path: Path) -> None:
@@ -217,7 +216,8 @@ async def test_late_counts(tmp_path: Path) -> None:
     """A rate that cannot be kept shows in the latencies, for lookups wait for a client."""
     report = await raced(FakeDaemon(), tmp_path, "double-end", clients=1, rate=1e6)
     [tally] = report.tallies
-    assert tally.latencies.to_end_reply.max > tally.seconds / 2
+    # Of its own, each takes a sixtieth; the run may have been held up behind the last one.
+    assert tally.latencies.to_end_reply.quantile(0.9) > tally.seconds / 10
 
 
 async def test_watched(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_quantile_is_close(values: list[float], share: float) -> None:
     assert exact * (1 - 1e-3) - 1e-6 <= found <= exact * (1 + 2e-3) + 1e-6
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)  # each takes a walk over all the buckets
 @given(st.lists(durations))
 def test_buckets_hold_everything(values: list[float]) -> None:
     """The buckets' counts add up and their edges rise."""
@@ -42,7 +42,7 @@ def test_buckets_hold_everything(values: list[float]) -> None:
     assert edges == sorted(set(edges))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(durations), st.lists(durations))
 def test_added_and_packed(first: list[float], second: list[float]) -> None:
     """Two histograms added, by way of their encoded form, are one of all durations."""

@@ -23,6 +23,7 @@ BACKENDS = ("asyncio", "uvloop", "trio")
 class TestTestNamespace(ProviderContract):
     """The test namespace."""
 
+    stops_within = 0.5
     ends_within = 0.2
     most_steps = 40
 
@@ -59,8 +60,9 @@ class TestHosts(ProviderContract):
     path: Path
 
     @pytest.fixture(autouse=True)
-    def hosts_file(self, tmp_path: Path) -> None:
-        """A file with two names, one of them with an alias."""
+    def hosts_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file with two names, one of them with an alias; it is looked at often."""
+        monkeypatch.setattr("nspd.providers.hosts.provider.POLL_INTERVAL", 0.02)
         self.path = tmp_path / "hosts"
         self.path.write_text("192.0.2.10 printer.example lp\n192.0.2.11 plotter.example\n")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from tests.cli.conftest import Nspctl
-from tests.cli.processes import LIMIT, in_terminal, start
+from tests.cli.processes import COMMAND, LIMIT, environment, in_terminal
 from tests.race.fake_daemon import EndsFirst, FakeDaemon, serving
 
 Serve = Callable[[FakeDaemon], str]
@@ -233,23 +235,43 @@ def test_report_in_the_way(nspctl: Nspctl, tmp_path: Path) -> None:
     assert "Not a directory" in result.stderr
 
 
-def test_interrupted(tmp_path: Path) -> None:
+def test_interrupted() -> None:
     """Ctrl-C ends the race at once: what there was is reported, and the exit status is 130."""
-    history = tmp_path / "history"
-    options = ("--scenario", "end-vs-next", "--duration", "10min", "--history", str(history))
-    with start("race", "--json=short", *options) as process:
-        # The drivers write their own parts; the file itself is there once they start.
-        deadline = time.monotonic() + LIMIT
-        while not history.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=LIMIT)
-    report = json.loads(output)
-    assert (process.returncode, errors) == (130, "")
-    assert report["interrupted"]
-    assert not report["passed"]
-    assert report["census"]["leaked"] == {}
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "race", "--scenario", "end-vs-next", "--duration", "10min"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        text=True,
+        env=environment(TERM="xterm"),
+    ) as process:
+        os.close(slave)
+        try:
+            shown_at(master, "1 of 1")
+            process.send_signal(signal.SIGINT)
+            shown_at(master, None)
+        finally:
+            os.close(master)
+        report, _ = process.communicate(timeout=LIMIT)
+    *_, interrupted, verdict = report.splitlines()
+    assert process.returncode == 130
+    assert interrupted.startswith("interrupted: ")
+    assert verdict.startswith("FAILED: ")
+    assert verdict.endswith(" violations: 0")  # a leak would count as one
+
+
+def shown_at(terminal: int, wanted: str | None) -> None:
+    """Read what is shown on a terminal up to some words, or until nobody has it open."""
+    shown = ""
+    while wanted is None or wanted not in shown:
+        assert select.select([terminal], [], [], LIMIT)[0], shown
+        try:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+        except OSError:
+            # How Linux says that the other end of a terminal is closed.
+            assert wanted is None, shown
+            return
 
 
 def test_progress() -> None:
