@@ -9,27 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nspd.race.judge import Judge, Violation
+from tests.ahead import Begun
+from tests.race.liar.long import REQUESTS, Outcome
 from tests.race.liar.traffic import Traffic
-
-REQUESTS = 50_000
-"""In one history here; `python -m bench.judge` judges a million."""
-
-
-def test_long_history() -> None:
-    """A true history of so many calls has no violation, and is forgotten as it goes."""
-    judge = Judge(end_grace=0.1)
-    violations: list[Violation] = []
-
-    def observe(*observation: Any) -> None:
-        violations.extend(judge.observe(*observation))
-
-    traffic = Traffic("long", observe, clients=5)
-    traffic.run(REQUESTS)
-    traffic.settle()
-    violations += judge.finish(traffic.model.now)
-    assert violations == []
-    assert judge.judged > 0.9 * REQUESTS
-    assert judge.remembered == 0
 
 
 @given(st.integers(), st.integers(1, 400))
@@ -72,3 +54,11 @@ def test_much_in_flight() -> None:
         most.append(judge.remembered)
         assert judge.remembered <= 2 * (sum(census.values()) + unread)
     assert most[0] > 0
+
+
+def test_a_million_calls(long_history: Begun[Outcome]) -> None:
+    """A true history of so many calls has no violation, and is forgotten as it goes."""
+    outcome = long_history.result()
+    assert outcome.violations == []
+    assert outcome.judged > 0.9 * REQUESTS
+    assert outcome.remembered == 0
