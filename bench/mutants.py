@@ -4,34 +4,33 @@
 
 Each mutant is one change of one expression or statement. It is made in memory,
 in a forked process, so the sources are never touched; the process then runs the
-exhaustive schedules, the tests of the core and those of the cases until
-something fails. A mutant that nothing notices has survived: either a test is
-missing, or the change means nothing.
+tests and the exhaustive schedules until something fails (`bench.noticing`). A
+mutant that nothing notices has survived: either a test is missing, or the
+change means nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.abc
-import importlib.util
 import json
 import os
 import random
-import resource
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
-from importlib.machinery import ModuleSpec
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
+from bench import noticing, planting
 from bench.mutations import Mutant, count, mutants
+from bench.noticing import Footprints, Probe
 
-ROOT = Path(__file__).parent.parent
 MODULES = (
     "ending",
     "waiting",
@@ -46,94 +45,14 @@ MODULES = (
 )
 """The modules of nspd.core that settle, cancel and forget."""
 
-PATIENCE = 300.0
-"""Seconds after which a mutant counts as caught: it hangs."""
-PROCESSOR = 15, 60
-"""Seconds of processor time for the schedules, and for all tests; more are an endless loop."""
-MEMORY = 2 << 30
-"""Bytes that a mutant may take; more are an endless list."""
-
-
-class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Has one module imported from the source of a mutant."""
-
-    def __init__(self, name: str, mutant: Mutant) -> None:
-        self._name = name
-        self._mutant = mutant
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        return importlib.util.spec_from_loader(fullname, self)
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._mutant.source, f"<{self._mutant.id}>", "exec"), module.__dict__)
-
-
-def _notices(mutant: Mutant, *, quick: bool) -> str | None:
-    """In a process of its own: what notices the mutant, if anything does."""
-    sys.meta_path.insert(0, _Loader(f"nspd.core.{mutant.module}", mutant))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR[0], resource.RLIM_INFINITY))
-    if (stage := _schedules_notice()) is not None:
-        return stage
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR[1], resource.RLIM_INFINITY))
-    import pytest
-
-    backend = "not uvloop" if mutant.module in _BOTH_BACKENDS else "not uvloop and not trio"
-    for suites in _suites(mutant.module, quick=quick):
-        options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider"]
-        code = pytest.main([*suites, *options, "-k", f"({backend}) and not mass_death", *IGNORED])
-        if code not in (0, 5):
-            return suites[0]
-    return None
-
-
-def _suites(module: str, *, quick: bool) -> Iterator[list[str]]:
-    """The tests, those first that ask most of the module."""
-    own = f"tests/core/test_{module}.py"
-    if (ROOT / own).exists():
-        yield [own]
-    yield [f"tests/core/test_{name}.py" for name in _NEAREST if name != module]
-    if not quick:
-        yield ["tests/core"]
-        yield ["tests/cases"]
-
-
-_NEAREST = ("lookup", "run", "cancellation", "router", "session", "part", "cancellation_sweep")
-
-
-_BOTH_BACKENDS = ("work",)
-"""Modules with code for one backend alone; the others are tried on asyncio."""
-
-IGNORED = ("--ignore=tests/cases/test_races.py",)
-"""Left out: what takes longest and asks the least that is not asked elsewhere."""
-
-_SCHEDULES = (
-    ("one", 4, "asyncio"),
-    ("one-client", 3, "asyncio"),
-    ("budget", 4, "asyncio"),
-    ("shared", 3, "asyncio"),
-    ("stubborn", 4, "asyncio"),
-    ("shared", 4, "asyncio"),
-    ("shared-budget", 3, "asyncio"),
-    ("one", 3, "trio"),
-    ("stubborn", 3, "trio"),
+_NEEDED_BY_ALL = (
+    "anyio._backends._asyncio",
+    "pytest",
+    "structlog",
+    "trio.testing",
+    "nspd.model.verdict",
 )
-
-
-def _schedules_notice() -> str | None:
-    try:
-        from tests.exhaustive.explore import explore
-        from tests.exhaustive.schedules import SCENARIOS
-
-        for name, events, backend in _SCHEDULES:
-            explore(SCENARIOS[name], events, backend)
-    except Exception:  # noqa: BLE001 - whatever the mutant does, it was noticed
-        return "schedules"
-    return None
+"""What every mutant needs and none changes; imported once. (hypothesis would change trio.)"""
 
 
 class Verdict(NamedTuple):
@@ -146,46 +65,70 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def _fork(mutant: Mutant, results: Path, *, quick: bool) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    os.setsid()
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    try:
-        caught = _notices(mutant, quick=quick)
-    except BaseException:  # noqa: BLE001 - the process ends here, whatever came
-        caught = "crash"
-    results.write_text(caught or "", encoding="utf-8")
-    os._exit(0)
+class _Trial:
+    """The mutants of one run; keeps what noticed those before, to ask it first."""
 
+    def __init__(self, tests: Sequence[str], jobs: int, scratch: Path) -> None:
+        self.tests = tests
+        self.prints: Footprints = {}
+        self._jobs = jobs
+        self._scratch = scratch
+        self._kills: Counter[str] = Counter()
+        self._sound: set[tuple[str, ...]] = set()
 
-def run(
-    wanted: Sequence[Mutant], jobs: int, scratch: Path, *, quick: bool = False
-) -> Iterator[Verdict]:
-    """Try mutants, some at a time, in the order in which they are done."""
-    waiting = list(reversed(wanted))
-    running: dict[int, tuple[Mutant, float, Path]] = {}
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            mutant = waiting.pop()
-            results = scratch / mutant.id.replace(":", "-")
-            results.unlink(missing_ok=True)
-            running[_fork(mutant, results, quick=quick)] = mutant, time.monotonic(), results
-        pid, _ = os.waitpid(-1, os.WNOHANG)
-        if pid:
+    def anew(self, mutant: Mutant, results: Path) -> None:
+        """In a process of its own: import the mutant, and all that stands on it."""
+        sys.meta_path.insert(0, planting.Loader(mutant))
+        failed = results.with_suffix(".failed")
+        failed.write_text("its import", encoding="utf-8")
+        pid = noticing.fork(lambda: self._collected(mutant, failed), own_group=False)
+        os.waitpid(pid, 0)
+        caught = failed.read_text(encoding="utf-8")
+        results.write_text(json.dumps([caught] if caught else []), encoding="utf-8")
+
+    def _collected(self, mutant: Mutant, failed: Path) -> None:
+        importlib.import_module(f"nspd.core.{mutant.module}")
+
+        def try_them(probes: list[Probe]) -> None:
+            chosen = noticing.on_backends_of(mutant.module, probes)
+            noticing.try_all(chosen, self.prints, failed)
+
+        noticing.collected(self.tests, try_them)
+
+    def in_place(self, probes: Sequence[Probe], mutant: Mutant, results: Path) -> None:
+        """In a process of its own: change the one function, where it stands."""
+        chosen = noticing.ordered(probes, mutant, self.prints, self._kills)
+        noticing.noticed_here(mutant, chosen, self.prints, self._is_sound, results)
+
+    def _is_sound(self, names: Sequence[str]) -> bool:
+        return tuple(names) in self._sound
+
+    def run(
+        self, wanted: Sequence[Mutant], work: Callable[[Mutant, Path], None]
+    ) -> Iterator[Verdict]:
+        """Try mutants, some at a time, in the order in which they are done."""
+        waiting = [*reversed(wanted)]
+        running: dict[int, tuple[Mutant, float, Path]] = {}
+        while waiting or running:
+            while waiting and len(running) < self._jobs:
+                mutant = waiting.pop()
+                results = self._scratch / mutant.id.replace(":", "-")
+                pid = noticing.fork(partial(work, mutant, results))
+                running[pid] = mutant, time.monotonic(), results
+            pid, _ = os.waitpid(-1, 0)
+            if pid not in running:
+                continue
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # what the tests may have left behind
             mutant, since, results = running.pop(pid)
-            caught = results.read_text(encoding="utf-8") if results.exists() else "its own end"
-            taken = time.monotonic() - since
-            yield Verdict(mutant.id, mutant.line, mutant.change, caught or None, taken)
-            continue
-        for pid, (_, since, results) in list(running.items()):
-            if time.monotonic() - since > PATIENCE:
-                results.write_text("hangs", encoding="utf-8")
-                os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.02)
+            names = json.loads(results.read_text("utf-8"))
+            if names:
+                self._sound.add(tuple(names))
+                self._kills[f"{mutant.module} {names[-1]}"] += 1
+                self._kills[f"{mutant.module}:{mutant.function} {names[-1]}"] += 1
+            seconds = time.monotonic() - since
+            caught = names[-1] if names else None
+            yield Verdict(mutant.id, mutant.line, mutant.change, caught, seconds)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -198,32 +141,79 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sample", type=int, help="so many of each module, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="name the mutants and try none")
-    parser.add_argument("--quick", action="store_true", help="leave out the slower tests")
+    parser.add_argument("--tests", nargs="*", default=(), help="instead of the usual ones")
     options = parser.parse_args(arguments)
     wanted = list(_wanted(options))
     if options.list:
         for mutant in wanted:
             print(mutant.id, mutant.line, mutant.change)
         return 0
-    sys.path.insert(0, str(ROOT))
-    for name in _NEEDED_BY_ALL:
-        importlib.import_module(name)
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory() as scratch:
-        if not options.only and (broken := _baseline(Path(scratch))) is not None:
-            print(f"without any change, {broken} fails")
-            return 2
-        for verdict in run(wanted, options.jobs, Path(scratch), quick=options.quick):
+        for verdict in _verdicts(options, wanted, Path(scratch)):
             verdicts.append(verdict)
             if verdict.caught_by is None:
                 print(f"survived {verdict.id} line {verdict.line}: {verdict.change}", flush=True)
-    survivors = [verdict for verdict in verdicts if verdict.caught_by is None]
-    caught = len(verdicts) - len(survivors)
-    print(f"{caught} of {len(verdicts)} caught: {100 * caught / max(1, len(verdicts)):.1f} %")
     if options.json is not None:
         text = json.dumps([verdict._asdict() for verdict in verdicts], indent=1)
         options.json.write_text(text, encoding="utf-8")
-    return 1 if survivors else 0
+    return _tell(verdicts)
+
+
+def _verdicts(
+    options: argparse.Namespace, wanted: Sequence[Mutant], scratch: Path
+) -> Iterator[Verdict]:
+    sys.path.insert(0, str(noticing.ROOT))
+    # What a property's failing example was is no concern of the next mutant.
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(scratch / "hypothesis")
+    for name in _NEEDED_BY_ALL:
+        importlib.import_module(name)
+    trial = _Trial(options.tests, options.jobs, scratch)
+    trial.prints = noticing.footprints(options.tests, MODULES, scratch)
+    sources = {module: _source(module) for module in MODULES}
+    here: list[Mutant] = []
+    anew: list[Mutant] = []
+    for mutant in wanted:
+        replaceable = planting.is_replaceable(mutant, sources[mutant.module])
+        (here if replaceable else anew).append(mutant)
+    yield from trial.run(anew, trial.anew)
+    if here:
+        yield from _verdicts_here(trial, here)
+
+
+def _verdicts_here(trial: _Trial, wanted: Sequence[Mutant]) -> Iterator[Verdict]:
+    """Try those that can be put in place in forks of one process that has collected the tests."""
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        with os.fdopen(writing, "w", encoding="utf-8") as told:
+
+            def try_them(probes: list[Probe]) -> None:
+                for verdict in trial.run(wanted, partial(trial.in_place, probes)):
+                    print(json.dumps(verdict), file=told, flush=True)
+
+            noticing.collected(trial.tests, try_them)
+
+    pid = noticing.fork(work)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as told:
+        for line in told:
+            yield Verdict(*json.loads(line))
+    os.waitpid(pid, 0)
+
+
+def _tell(verdicts: Sequence[Verdict]) -> int:
+    tried, caught = Counter[str](), Counter[str]()
+    for verdict in verdicts:
+        module = verdict.id.partition(":")[0]
+        tried[module] += 1
+        caught[module] += verdict.caught_by is not None
+    if len(tried) > 1:
+        for module in tried:
+            print(f"{module}: {caught[module]} of {tried[module]}")
+    share = 100 * caught.total() / max(1, len(verdicts))
+    print(f"{caught.total()} of {len(verdicts)} caught: {share:.1f} %")
+    return 1 if caught.total() < len(verdicts) else 0
 
 
 def _wanted(options: argparse.Namespace) -> Iterator[Mutant]:
@@ -239,24 +229,8 @@ def _wanted(options: argparse.Namespace) -> Iterator[Mutant]:
         yield from mutants(module, source, numbers)
 
 
-_NEEDED_BY_ALL = (
-    "anyio._backends._asyncio",
-    "pytest",
-    "structlog",
-    "trio.testing",
-    "nspd.model.verdict",
-)
-"""What every mutant needs and none changes; imported once. (hypothesis would change trio.)"""
-
-
-def _baseline(scratch: Path) -> str | None:
-    source = _source(MODULES[0])
-    (verdict,) = run([Mutant(MODULES[0], -1, 0, "nothing", source)], 1, scratch)
-    return verdict.caught_by
-
-
 def _source(module: str) -> str:
-    return (ROOT / "nspd" / "core" / f"{module}.py").read_text(encoding="utf-8")
+    return (noticing.ROOT / "nspd" / "core" / f"{module}.py").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

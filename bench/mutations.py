@@ -3,7 +3,9 @@
 Changed are comparisons, boolean and arithmetic operators, numbers and truth
 values, and conditions; left out are calls made for their effect, assignments to
 attributes, what is raised and what is returned. Not changed are assertions,
-annotations, declarations and text.
+annotations, declarations and text; nor the constants that a module begins with,
+which say how long or how many is enough; and what is returned does not become
+None where it is None or False already, for both are false.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ class Mutant(NamedTuple):
     change: str
     source: str
     """The whole module with the change in it."""
+    function: str | None = None
+    """The qualified name of the outermost function in whose body the change is, if in any."""
 
     @property
     def id(self) -> str:
@@ -74,7 +78,23 @@ def mutants(module: str, source: str, numbers: Collection[int] | None = None) ->
         before = ast.unparse(node).splitlines()[0][:70]
         _put(mutated, steps, make(node))
         text = ast.unparse(ast.fix_missing_locations(mutated))
-        yield Mutant(module, number, line, f"{before}  ->  {what}", text)
+        yield Mutant(
+            module, number, line, f"{before}  ->  {what}", text, _function_around(tree, steps)
+        )
+
+
+def _function_around(tree: ast.AST, steps: _Steps) -> str | None:
+    names: list[str] = []
+    node: Any = tree
+    for name, index in steps:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names.append(node.name)
+            if not isinstance(node, ast.ClassDef):
+                return ".".join(names) if name == "body" else None
+        node = getattr(node, name)
+        if index is not None:
+            node = node[index]
+    return None
 
 
 def _at(tree: ast.AST, steps: _Steps) -> ast.AST:
@@ -103,6 +123,8 @@ def _walk(node: ast.AST, steps: _Steps) -> Iterator[_Change]:
         return
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__":
         return
+    if isinstance(node, ast.Assign) and len(steps) == 1:
+        return
     if isinstance(node, ast.stmt):
         yield from _of_statement(node, steps)
     elif isinstance(node, ast.expr):
@@ -125,12 +147,12 @@ def _of_statement(node: ast.stmt, steps: _Steps) -> Iterator[_Change]:
         yield steps, f"operator {_SWAPS[type(node.op)].__name__}", _swapped
     if _has_effect(node):
         yield steps, "left out", lambda old: ast.Pass()
-    elif isinstance(node, ast.Return) and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and not _is_false(node.value):
         yield steps, "return None", lambda old: ast.Return(ast.Constant(None))
 
 
-def _is_none(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_false(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _has_effect(node: ast.stmt) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
-from bench.mutations import mutants
+from bench.mutations import Mutant, mutants
+from bench.noticing import Footprint, Probe, noticed_here
+from nspd.core.waiting import Waiter
 
 ROOT = Path(__file__).parents[1]
+
+COMMAND = [sys.executable, "-m", "bench.mutants"]
 
 SOURCE = """
 from a import b
@@ -23,6 +28,9 @@ class C:
             self.d = f - 1
         self.g(f)
         return f < 3
+
+    def h(self) -> bool:
+        return False
 """
 
 
@@ -42,6 +50,7 @@ def test_changes() -> None:
         (13, "return f < 3  ->  return None"),
         (13, "f < 3  ->  operator LtE"),
         (13, "3  ->  plus 1"),
+        (16, "False  ->  negated"),
     ]
 
 
@@ -53,16 +62,34 @@ def test_every_change_is_in_its_source() -> None:
     assert len({*sources, SOURCE}) == len(sources) + 1
 
 
+def _of_waiting(change: str) -> Mutant:
+    source = (ROOT / "nspd" / "core" / "waiting.py").read_text("utf-8")
+    return next(each for each in mutants("waiting", source) if each.change == change)
+
+
+def test_a_test_that_fails_anyhow_notices_nothing(tmp_path: Path) -> None:
+    """What fails without the change, too, is passed over; the change is made in a fork alone."""
+    before = Waiter.refuse.__code__
+    probes = [
+        Probe("fails anyhow", lambda: False),
+        Probe("passes", lambda: True),
+        Probe("notices", lambda: Waiter.refuse.__code__ is before),
+    ]
+    prints = {probe.name: Footprint(0.0, frozenset()) for probe in probes}
+    told = tmp_path / "told"
+    mutant = _of_waiting("self.settle(failure)  ->  left out")
+    noticed_here(mutant, probes, prints, lambda names: False, told)
+    assert json.loads(told.read_text("utf-8")) == ["passes", "notices"]
+    noticed_here(mutant, probes[:2], prints, lambda names: False, told)
+    assert json.loads(told.read_text("utf-8")) == []
+    assert Waiter.refuse.__code__ is before
+
+
 def test_what_is_noticed() -> None:
     """A call that is not told of its time-out is noticed; the command says so and is content."""
-    source = (ROOT / "nspd" / "core" / "waiting.py").read_text("utf-8")
-    mutant = next(
-        mutant
-        for mutant in mutants("waiting", source)
-        if mutant.change.startswith("self.settle(TIMED_OUT") and "left out" in mutant.change
-    )
+    mutant = _of_waiting("self.settle(TIMED_OUT if lookup.life.alive else CANCELLED)  ->  left out")
     done = subprocess.run(
-        [sys.executable, "-m", "bench.mutants", "--modules", "waiting", "--only", mutant.id],
+        [*COMMAND, "--only", mutant.id, "--tests", "tests/core/test_lookup.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from nspd.core.asking import ask
 from nspd.core.ending import Ending
 from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
 from nspd.core.part import Part
@@ -302,17 +303,15 @@ class Lookup:
                 break
         else:
             verdicts = self.verdicts()
-            code = errors.WSAENOBUFS
+            code, sentence = errors.WSAENOBUFS, _LEFT_BEHIND
             if not self.left_behind:
                 code = conclude(
                     verdicts,
                     known=any(part.known for part in self.parts),
                     out_of_time=self.out_of_time,
                 )
-            self._final = Failure(
-                code, _SENTENCES.get(code, "the lookup failed"), {"verdicts": verdicts}
-            )
-            self.set_over = True
+                sentence = _SENTENCES.get(code, "the lookup failed")
+            self._final = Failure(code, sentence, {"verdicts": verdicts})
             return self._final
         if not self.set_over and all(part.synced for part in self.parts):
             self.set_over = True
@@ -357,7 +356,7 @@ class Lookup:
         sequences = self.sequences
         for part in self.parts:
             if part.outcome is None and not (sequences and any(part in each for each in sequences)):
-                refusal = self.router.ask(part) or refusal
+                refusal = ask(part) or refusal
         for sequence in sequences:
             refusal = self._ask_in_order(sequence) or refusal
         if refusal is not None and all(
@@ -372,7 +371,7 @@ class Lookup:
         while sequence:
             part = sequence[0]
             if part.outcome is None:
-                refusal = self.router.ask(part) or refusal
+                refusal = ask(part) or refusal
                 if part.peek():
                     break
                 if part.outcome is None:
@@ -397,7 +396,7 @@ class Lookup:
     def run_out_of_time(self) -> None:
         """The lookup's budget is over: what is ready is still delivered, then the end."""
         self.budget = None
-        if self.life.alive and not self.ended:
+        if self.life.alive:
             self.stop_asking()
             self.pump()
 
@@ -450,8 +449,10 @@ class Lookup:
             self.router.observer.lookup_ended(self)
 
 
+_LEFT_BEHIND = "the lookup fell behind the others that share its work"
+
 _SENTENCES = {
-    errors.WSAENOBUFS: "the lookup fell behind the others that share its work",
+    errors.WSAENOBUFS: "a provider lacked what it needs to answer",
     errors.WSA_E_NO_MORE: "every record has been delivered",
     errors.WSANO_DATA: "the name is known, but has nothing of the kind asked for",
     errors.WSAETIMEDOUT: "the time allowed for the lookup ran out",
@@ -479,7 +480,7 @@ class _Await(Waiter):
         self._settled = anyio.Event()
         self._outcome: Outcome | None = None
         self._whole: QuerySet | None = None
-        self._taken = 0
+        self._taken: int
 
     def settle(self, outcome: Outcome) -> None:
         self._outcome = outcome

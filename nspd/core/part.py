@@ -54,7 +54,7 @@ class Part:
         self._source: Iterator[QuerySet] | None = None
         self._given: int | None = 0  # None while the run counts
         self._asked: float | None = None
-        self._ended = 0.0
+        self._ended: float
         self.known = False
         self.outcome: Outcome | None = None
         """How it ended; None while it is under way. Records may still be ready after it."""

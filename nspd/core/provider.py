@@ -121,7 +121,8 @@ class Results(Protocol):
         It is called in the very step in which nobody wants the records any more,
         before the coroutine feels the cancellation: with many lookups cancelled
         together that comes later. Let go there of what should not outlive the
-        lookup, such as sockets. It must not block.
+        lookup, such as sockets. It must not block. If the lookup has been cancelled
+        already, it is called at once.
         """
 
 

@@ -10,7 +10,8 @@ The run is also what the provider's author sees as `Results`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -121,7 +122,7 @@ class Run:
         self._work: Work
         self._grace: Timer | None = None
         self._let_go: Callable[[], object] | None = None
-        self.started = 0.0
+        self.started: float
         self.ended: float | None = None
         """When the provider's coroutine ended; None while it runs."""
         self.failure: Failure | None = None
@@ -180,16 +181,13 @@ class Run:
             self.readers.pop(part, None)
         if not self.readers:
             self._stop()
-        else:
-            self.make_room()
 
     def _stop(self) -> None:
-        self._router.unshare(self)
+        self._router.shared.forget(self)
         self._log.clear()
         self._weights.clear()
         self._discharge(self._held)
         self._held = 0
-        self.owner.starved.discard(self)
         if self.ended is not None:
             return
         if self._let_go is not None:
@@ -200,14 +198,17 @@ class Run:
             self._grace = self._router.clock.call_later(
                 self._router.end_grace, self._outlived_its_grace
             )
-        else:
-            self.ended = self._router.clock.now()
 
     def _call_let_go(self, let_go: Callable[[], object]) -> None:
         try:
-            let_go()
-        except Exception as error:  # noqa: BLE001 - a provider may fail in any way; End goes on
+            result = let_go()
+        # A provider may fail in any way, and ask a cancelled future; End goes on.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self._log_failure(error)
+        else:
+            if isinstance(result, Coroutine):
+                result.close()
+                self._log_failure(TypeError("what on_cancel is given must be a plain function"))
 
     def _outlived_its_grace(self) -> None:
         self._grace = None
@@ -241,7 +242,7 @@ class Run:
             self._router.count_detached(self, -1)
         if error is not None and not self._work.cancel_called:
             self.failure = self._failure(error)
-        self._router.unshare(self)
+        self._router.shared.forget(self)
         self._router.forget_if_gone(self.owner)
         endings, self.endings = self.endings, []
         for ending in endings:
@@ -319,13 +320,16 @@ class Run:
                 part.known = True
 
     def synced(self) -> None:
-        if self.query.watch and self.synced_at is None and not self._work.cancel_called:
+        if self.query.watch and self.synced_at is None:
             self.synced_at = self.total
             for part in self.readers:
                 part.lookup.pump()
 
     def on_cancel(self, let_go: Callable[[], object]) -> None:
-        self._let_go = let_go
+        if self._work.cancel_called:
+            self._call_let_go(let_go)
+        else:
+            self._let_go = let_go
 
     def make_room(self) -> None:
         """Let the provider look again whether it may go on."""
@@ -368,7 +372,6 @@ class Run:
             while excess > 0 or (self._held > KEPT_BYTES and len(self._log) > 1):
                 self._drop(1)
                 excess -= 1
-                self._router.unshare(self)
         for part in tuple(self.readers):
             part.lookup.pump()
 

@@ -214,8 +214,6 @@ class Session:
 
     def cork(self, corked: bool) -> None:
         """Hold back records from a client that does not read; or let them flow again."""
-        if corked == self._corked:
-            return
         self._corked = corked
         life = self.life
         life.open = life.alive and not corked

@@ -73,7 +73,7 @@ class Monitors:
                 line = encode.notification("nspd.Event", told)
             call.connection.tell(line)
 
-    # nspd.core.router.Observer
+    # nspd.core.observer.Observer
 
     def session_started(self, session: Session) -> None:
         self._tell("session_started", session.user.uid, pid=session.peer.pid, session=session.id)

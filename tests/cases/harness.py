@@ -342,7 +342,7 @@ class House:
             "of providers": sum(entry.running for entry in router.catalog),
             "detached": len(router.detached) + sum(entry.detached for entry in router.catalog),
             "timers": len(router.clock) - router.clock._dead,
-            "shared": len(router._shared),
+            "shared": len(router.shared.runs),
             "watchers of the catalog": len(router.catalog._watchers),
             "swept": 0 if router.sweeper.idle else 1,
             "bytes": sum(user.bytes for user in self._accounts),

@@ -43,6 +43,24 @@ def test_dead_entries_let_go_of_what_they_point_to() -> None:
     assert len(clock) == 1
 
 
+def test_an_entry_that_has_fired_lets_go_of_what_it_pointed_to() -> None:
+    """Whoever keeps it keeps nothing else alive."""
+
+    class Thing:
+        def act(self) -> None:
+            """Nothing."""
+
+    now = Now()
+    clock, thing = Clock(now, Log()), Thing()
+    gone = weakref.ref(thing)
+    timer = clock.call_later(1, thing.act)
+    now.now += 1
+    assert not clock._fire(now())
+    del thing
+    assert gone() is None
+    timer.cancel()
+
+
 def test_the_heap_is_rebuilt_when_half_of_it_is_dead() -> None:
     """Cancelled entries never outnumber the live ones by more than a constant."""
     clock = Clock(Now(), Log())
@@ -164,6 +182,20 @@ async def test_an_earlier_entry_wakes_the_clock() -> None:
         clock.call_later(1, lambda: fired.append(clock.now() - start))
         await anyio.sleep(200)
         assert fired == pytest.approx([2, 100])
+
+
+@VIRTUAL_TIME
+@pytest.mark.anyio
+async def test_a_later_entry_keeps_none_waiting() -> None:
+    """An entry made while the clock sleeps until an earlier one does not make that one late."""
+    async with running() as clock:
+        fired: list[float] = []
+        start = clock.now()
+        clock.call_later(2, lambda: fired.append(clock.now() - start))
+        await anyio.sleep(1)
+        clock.call_later(100, lambda: fired.append(clock.now() - start))
+        await anyio.sleep(200)
+        assert fired == pytest.approx([2, 101])
 
 
 @VIRTUAL_TIME

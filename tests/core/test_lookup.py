@@ -346,6 +346,18 @@ async def test_next_raises_what_nextex_answers() -> None:
             await lookup.next()
 
 
+async def test_a_provider_s_own_lack_is_not_called_falling_behind() -> None:
+    """10055 of a provider, say for want of a descriptor, is told as what it is."""
+
+    async def lacking(query: Query, results: Results) -> None:
+        raise errors.NoBuffers("no socket")
+
+    async with open_world(Scripted(lacking)) as world:
+        with pytest.raises(errors.NoBuffers, match="lacked") as raised:
+            await ask(world.session()).next()
+        assert raised.value.data["verdicts"][0].error == errors.WSAENOBUFS
+
+
 async def test_next_ends_with_the_lookup() -> None:
     """`end` while a task waits in `next`: `LookupCancelled`, and the task goes on."""
     async with open_world() as world:

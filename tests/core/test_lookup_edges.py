@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 import anyio
 import pytest
@@ -15,6 +18,7 @@ from nspd.core.part import Part
 from nspd.core.provider import Answer, Query, Results
 from nspd.model import errors
 from nspd.model.flags import LookupFlags, ResultFlags
+from nspd.model.queryset import QuerySet, weight
 from tests.backends import VIRTUAL_TIME
 from tests.core.world import (
     SCRIPTED,
@@ -251,3 +255,214 @@ async def test_providers_that_were_not_asked_leave_no_cycle() -> None:
             await until(lambda: world.idle)
         await turns()
         assert of_lookups() == before
+
+
+async def test_what_is_kept_for_the_next_call_counts_as_ready() -> None:
+    """A record that did not fit, or whose caller had gone, is as ready as those not taken yet."""
+
+    async def body(query: Query, results: Results) -> None:
+        for name in "ab":
+            await results.send(named(name))
+
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await until(lambda: world.idle)
+        assert lookup.ready == 2
+        assert next_ex(lookup, buffer_length=1).code == errors.WSAEFAULT
+        assert lookup.ready == 2
+        record = next_ex(lookup).outcome
+        assert lookup.ready == 1
+        lookup.give_back(record, None, lookup.last_taken)
+        assert lookup.ready == 2
+        assert [next_ex(lookup).name for _ in range(2)] == ["a", "b"]
+        assert lookup.ready == 0
+
+
+async def test_a_lookup_is_charged_for_what_was_asked() -> None:
+    """Its restrictions count as bytes of its user until it ends."""
+    async with open_world(Scripted(hang)) as world:
+        session = world.session()
+        query = named("x" * 1000, namespace=SCRIPTED)
+        lookup = session.begin(query)
+        assert (lookup.charged, session.user.bytes) == (weight(query), weight(query))
+        lookup.end()
+        assert session.user.bytes == 0
+
+
+async def test_ended_before_anything_was_taken() -> None:
+    """A task that waits for a corked session's lookup is told of its end, too."""
+    codes: list[int] = []
+
+    async def wait() -> None:
+        with pytest.raises(errors.LookupCancelled) as cancelled:
+            await lookup.next()
+        codes.append(cancelled.value.code)
+
+    async with open_world(Scripted(hang)) as world, anyio.create_task_group() as tasks:
+        session = world.session()
+        session.cork(True)
+        lookup = ask(session)
+        tasks.start_soon(wait)
+        await until(lambda: lookup.waiting.first is not None)
+        lookup.end()
+        await until(lambda: codes)
+        assert codes == [10111]
+
+
+async def test_what_did_not_fit_is_charged_until_it_is_taken_or_dropped() -> None:
+    """A record that is kept for a larger buffer counts as bytes of its user; once."""
+
+    async def body(query: Query, results: Results) -> None:
+        for _ in range(2):
+            await results.send(named("a", blob=b"x" * 10_000))
+
+    async with open_world(Scripted(body)) as world:
+        session = world.session()
+        lookup = ask(session)
+        await until(lambda: world.idle)
+        charged = lookup.charged
+        held = []
+        for room in (1, 1, None, 1):
+            call = next_ex(lookup, 0, room)
+            held.append(session.user.bytes // 10_000)
+            if room is None:
+                taken = call.outcome
+        assert held == [2, 2, 1, 1]
+        assert isinstance(taken, QuerySet)
+        assert lookup.charged - charged == weight(taken)
+        assert next_ex(lookup, int(LookupFlags.FLUSHPREVIOUS)).code == errors.WSA_E_NO_MORE
+        assert session.user.bytes < 10_000
+        assert next_ex(lookup).code == errors.WSA_E_NO_MORE
+
+
+async def test_only_the_end_of_a_set_is_told_again() -> None:
+    """A caller that had gone before it heard that a change did not fit misses no 10110."""
+
+    async def body(query: Query, results: Results) -> None:
+        results.synced()
+        await results.send(named("change", output_flags=int(ResultFlags.ADDED)))
+        await anyio.sleep_forever()
+
+    async with open_world(Scripted(body, watches=True)) as world:
+        lookup = ask(world.session(), watch=True)
+        await until(lambda: lookup.ready == 1)
+        assert next_ex(lookup).code == 10110
+        misfit = next_ex(lookup, buffer_length=1)
+        assert misfit.code == errors.WSAEFAULT
+        lookup.give_back(misfit.outcome, None, lookup.last_taken)
+        assert next_ex(lookup).name == "change"
+        assert not next_ex(lookup).settled
+
+
+async def test_a_record_that_comes_back_goes_to_the_call_that_waits() -> None:
+    """It is given in the step in which it comes back."""
+
+    async def body(query: Query, results: Results) -> None:
+        await results.send(named("a"))
+        await anyio.sleep_forever()
+
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await until(lambda: lookup.ready == 1)
+        record = next_ex(lookup).outcome
+        call = next_ex(lookup)
+        lookup.give_back(record, None, lookup.last_taken)
+        assert call.name == "a"
+
+
+async def test_providers_with_much_to_give_take_turns() -> None:
+    """Sixteen records of one, sixteen of the next, and round again, in the providers' order."""
+
+    def gives(name: str, namespace: int) -> Scripted:
+        records = tuple(named(name) for _ in range(40))
+        return Scripted(at_once=lambda query: Answer(records), namespace=namespace)
+
+    providers = [gives(name, SCRIPTED + place) for place, name in enumerate("abc")]
+    async with open_world(*providers) as world:
+        lookup = ask(world.session(), ALL)
+        names = [next_ex(lookup).name for _ in range(120)]
+        turns_taken = [(name, len([*group])) for name, group in groupby(names)]
+        rounds = [(name, size) for size in (16, 16, 8) for name in "abc"]
+        assert turns_taken == rounds
+
+
+async def test_the_verdicts_outlive_the_lookup() -> None:
+    """What was told at the end of the records can still be told after End."""
+    async with open_world(Scripted(at_once=lambda query: Answer((named("a"),)))) as world:
+        lookup = ask(world.session())
+        assert next_ex(lookup).name == "a"
+        (verdict,) = next_ex(lookup).data["verdicts"]
+        lookup.end()
+        assert lookup.verdicts() == [verdict]
+
+
+@pytest.mark.parametrize("refusing", [0, 1])
+async def test_a_lookup_that_one_provider_took_has_begun(refusing: int) -> None:
+    """Though it failed while its first record was looked at, and the other one refused."""
+
+    def broken() -> Iterator[QuerySet]:
+        yield from ()
+        raise errors.TryAgain("not now")
+
+    taking = Scripted(at_once=lambda query: Answer(broken()), namespace=SCRIPTED + 1 - refusing)
+    refuses = Scripted(at_once=_fails_for_good, namespace=SCRIPTED + refusing)
+    async with open_world(*sorted((taking, refuses), key=lambda each: each.namespace)) as world:
+        end = next_ex(ask(world.session(), ALL, policy="first"))
+        failures = sorted(verdict.error for verdict in end.data["verdicts"])
+        assert failures == [errors.WSATRY_AGAIN, errors.WSANO_RECOVERY]
+
+
+def _leveled(namespace: int, **options: Any) -> list[Scripted]:
+    """Two providers of a namespace that are asked one after the other."""
+    names = [f"{namespace}-{place}" for place in range(2)]
+    guids = [str(uuid5(NAMESPACE_DNS, name)) for name in names]
+    return [
+        Scripted(namespace=namespace, leveled=True, provider_id=guid, identifier=name, **options)
+        for guid, name in zip(guids, names, strict=True)
+    ]
+
+
+async def test_a_watch_that_all_who_can_watch_refuse() -> None:
+    """Those that cannot were not asked, so Begin fails with the code of the others."""
+    refusing = _leveled(SCRIPTED, at_once=_fails_for_good, watches=True)
+    async with open_world(*refusing, *_leveled(SCRIPTED + 1)) as world:
+        session = world.session()
+        with pytest.raises(errors.NoRecovery):
+            ask(session, ALL, watch=True)
+
+
+async def test_the_end_of_one_sequence_asks_nobody_of_another_again() -> None:
+    """Each namespace goes on by itself, while the first provider of the other is at work."""
+    asked: list[int] = []
+
+    async def body(query: Query, results: Results) -> None:
+        asked.append(SCRIPTED)
+        await anyio.sleep_forever()
+
+    async def empty(query: Query, results: Results) -> None:
+        asked.append(SCRIPTED + 1)
+
+    first, second = _leveled(SCRIPTED, body=body), _leveled(SCRIPTED + 1, body=empty)
+    async with open_world(*first, *second) as world:
+        lookup = ask(world.session(), ALL)
+        await until(lambda: len(asked) == 3)
+        await turns()
+        assert sorted(asked) == [SCRIPTED, SCRIPTED + 1, SCRIPTED + 1]
+        assert [part.outcome for part in lookup.parts] == [None, None, "empty", "empty"]
+
+
+@VIRTUAL_TIME
+async def test_a_time_that_is_up_when_all_is_over_changes_nothing() -> None:
+    """Nobody had to be stopped or skipped, so what the providers said decides."""
+
+    async def empty(query: Query, results: Results) -> None:
+        """Knows nothing."""
+
+    providers = Scripted(at_once=_fails), Scripted(empty, namespace=SCRIPTED + 1)
+    async with open_world(*providers) as world:
+        codes = []
+        for wait in (0.5, 2.0):
+            lookup = ask(world.session(), ALL, timeout=1.0)
+            await anyio.sleep(wait)
+            codes.append(next_ex(lookup).code)
+        assert codes == [errors.WSATRY_AGAIN] * 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import anyio
 import pytest
 
@@ -102,11 +105,26 @@ async def test_the_last_function_counts() -> None:
         assert told == ["second"]
 
 
-async def test_a_mistake_in_it_is_logged_and_ends_nothing() -> None:
-    """A provider that raises there is cancelled all the same, and End is answered."""
+def raises() -> None:
+    """An author's mistake."""
+    raise ValueError
+
+
+def asks_a_cancelled_future() -> None:
+    """What ``future.result()`` does if the future has been cancelled."""
+    raise asyncio.CancelledError
+
+
+async def waits() -> None:
+    """It would have to be awaited."""
+
+
+@pytest.mark.parametrize("mistake", [raises, asks_a_cancelled_future, waits])
+async def test_a_mistake_in_it_is_logged_and_ends_nothing(mistake: Callable[[], object]) -> None:
+    """The provider is cancelled all the same, and End is answered."""
 
     async def body(query: Query, results: Results) -> None:
-        results.on_cancel(lambda: 1 // 0)
+        results.on_cancel(mistake)
         await anyio.sleep_forever()
 
     async with open_world(Scripted(body)) as world:
@@ -118,3 +136,20 @@ async def test_a_mistake_in_it_is_logged_and_ends_nothing() -> None:
         assert call.code == 10111
         assert await work_known(ending) == "stopped"
         assert ("error", "provider failed") in world.log.entries
+
+
+async def test_who_names_it_too_late_has_it_called_at_once() -> None:
+    """What a shielded step has opened meanwhile is let go of, too."""
+    told: list[str] = []
+
+    async def body(query: Query, results: Results) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            results.on_cancel(lambda: told.append("cancelled"))
+
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await turns()
+        assert await work_known(lookup.end()) == "stopped"
+        assert told == ["cancelled"]

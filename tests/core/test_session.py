@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
+from nspd.core.limits import Limits
+from nspd.core.provider import Query, Results
 from nspd.core.sweeper import SLICE
 from nspd.core.users import Peer
 from nspd.model import errors
+from tests.backends import VIRTUAL_TIME
 from tests.core.world import (
     ALICE,
     SCRIPTED,
@@ -15,8 +19,10 @@ from tests.core.world import (
     World,
     ask,
     begin,
+    named,
     next_ex,
     open_world,
+    settled,
     turns,
     until,
 )
@@ -153,3 +159,79 @@ async def test_providers_forget_what_was_bound_to_a_session() -> None:
         session.close()
         session.close()
         assert (store.ended_sessions, other.ended_sessions) == ([number], [])
+        assert session.user.sessions == 0
+
+
+async def test_nothing_begins_in_a_session_that_is_closed() -> None:
+    """The Startups of a client that has gone count no more."""
+    async with open_world(Scripted()) as world:
+        session = world.session()
+        session.close()
+        assert session.closed
+        with pytest.raises(errors.NotInitialised):
+            ask(session)
+
+
+@pytest.mark.parametrize("way", ["end", "rundown", "close"])
+async def test_a_lookup_that_is_over_waits_for_no_reader(way: str) -> None:
+    """A corked session keeps nothing of a lookup that was ended while its call waited."""
+    async with open_world(Scripted()) as world:
+        session = world.session()
+        session.cork(True)
+        lookup = ask(session)
+        call, life = next_ex(lookup), session.life
+        assert life.stalled == {lookup}
+        if way == "end":
+            lookup.end()
+        else:
+            getattr(session, way)(lambda: None)
+        await settled(call)
+        assert call.code == 10111
+        assert life.stalled == set()
+
+
+async def test_uncorking_lets_starved_work_go_on() -> None:
+    """A call that waited through the cork is not held up by its user's bytes either."""
+
+    async def body(query: Query, results: Results) -> None:
+        await go_on.wait()
+        await results.send(named("starved"))
+
+    go_on = anyio.Event()
+    async with open_world(Scripted(body), limits=Limits(bytes_per_user=1000)) as world:
+        session = world.session()
+        lookup = ask(session)
+        session.user.bytes += 1000  # what other lookups of his hold
+        session.cork(True)
+        call = next_ex(lookup)
+        go_on.set()
+        await until(lambda: session.user.starved)
+        session.cork(False)
+        await settled(call)
+        assert call.name == "starved"
+        session.user.discharge(1000)
+
+
+@VIRTUAL_TIME
+async def test_a_session_begins_with_its_startup() -> None:
+    """Until then it is a connection, known by when it came, without a name or wishes."""
+    async with open_world(Scripted()) as world:
+        await anyio.sleep(1)
+        session = world.router.open_session(Peer(ALICE))
+        assert session.begun == anyio.current_time()
+        assert (session.id, session.client, session.cancel_on_begin) == (None, "", False)
+        await anyio.sleep(1)
+        session.startup(1, "test/2", True)
+        assert session.begun == anyio.current_time()
+        assert (session.client, session.cancel_on_begin) == ("test/2", True)
+
+
+async def test_a_new_session_of_a_client_that_reads_is_not_corked() -> None:
+    """After a Cleanup, lookups get their records as before."""
+    async with open_world() as world:
+        session = world.session()
+        session.cleanup(lambda: None)
+        session.startup(1, "", False)
+        call = next_ex(begin(session))
+        await settled(call)
+        assert call.name == "test-1"

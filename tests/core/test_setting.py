@@ -193,6 +193,16 @@ async def test_the_change_says_who_and_how() -> None:
         ]
 
 
+@pytest.mark.parametrize("lifetime", ["session", "permanent"])
+async def test_a_change_that_is_done_ends_no_session(lifetime: str) -> None:
+    """What was bound to a session that lives is kept, and so is what is bound to none."""
+    store = Store()
+    async with open_world(store) as world:
+        done = change(world, world.session(), lifetime=lifetime)
+        await until(lambda: done.outcomes)
+        assert store.ended_sessions == []
+
+
 async def test_who_may_not_register() -> None:
     """Without `access.register` every change is 10013."""
     async with open_world(Store()) as world:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -70,6 +71,19 @@ async def test_many_take_turns() -> None:
         tasks.cancel_scope.cancel()
     assert done == ["small", "large"]
     assert {lookup.closed for lookup in [*large, *small]} == {1}
+
+
+async def test_it_rests_when_nothing_is_left() -> None:
+    """After a sweep the task waits for the next one, and does not go round and round."""
+    sweeper, done = Sweeper(Log()), list[str]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sweeper.run)
+        assert sweeper.idle
+        for name in ("one", "two"):
+            sweep(sweeper, fakes(SLICE * 2), done, name)
+            await until(partial(done.count, name))
+            await until(lambda: sweeper.idle and not sweeper._more.is_set())
+        tasks.cancel_scope.cancel()
 
 
 async def test_others_get_their_turn_between_slices() -> None:

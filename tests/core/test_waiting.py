@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nspd.core.lookup import Lookup
-from nspd.core.waiting import WaitQueue
+from nspd.core.outcome import CANCELLED
+from nspd.core.waiting import Waiter, WaitQueue
 from tests.core.world import Call, begin, next_ex, open_world, turns
 
 
@@ -64,3 +65,9 @@ async def test_an_answered_call_holds_nothing() -> None:
         for call in calls:
             assert (call.code, call.timer, call.lookup) == (10111, None, None)
             assert (call.next, call.prev) == (None, None)
+
+
+def test_an_outcome_that_nobody_would_hear_of_is_a_bug() -> None:
+    """A kind of call that does not say what its outcome means fails when it is settled."""
+    with pytest.raises(NotImplementedError):
+        Waiter().settle(CANCELLED)

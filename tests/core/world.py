@@ -241,7 +241,7 @@ class World:
             "detached": len(router.detached),
             "users": len(users),
             "timers": self.live_timers(),
-            "shared": len(router._shared),
+            "shared": len(router.shared.runs),
             "running": sum(entry.running for entry in router.catalog),
             "detached of providers": sum(entry.detached for entry in router.catalog),
             "users with detached work": sum(len(entry.detached_of) for entry in router.catalog),

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from nspd.core.accounts import Accounts
 from nspd.core.ending import Ending
 from nspd.core.lookup import Lookup
 from nspd.core.outcome import CANCELLED, TIMED_OUT, Outcome
@@ -19,6 +20,7 @@ from nspd.core.part import Part
 from nspd.core.router import Router
 from nspd.core.run import Run
 from nspd.core.session import Session
+from nspd.core.sharing import SharedRuns
 from nspd.core.users import User
 from nspd.core.waiting import Waiter, WaitQueue
 from nspd.core.work import Work
@@ -165,8 +167,8 @@ def end_waits_for_the_stubborn(original: Any, self: Ending) -> None:
     """End's reply waits for work that goes on beyond end_grace (C8)."""
 
 
-@fault(Router, "count_detached", "stubborn")
-def released_but_running(original: Any, self: Router, run: Run, change: int) -> None:
+@fault(Accounts, "count_detached", "stubborn")
+def released_but_running(original: Any, self: Accounts, run: Run, change: int) -> None:
     """Work that goes on after its End is not counted (C8)."""
 
 
@@ -228,8 +230,8 @@ def budget_drops_what_is_ready(original: Any, self: Lookup) -> None:
 # Shared work
 
 
-@fault(Router, "unshare", "shared")
-def sharing_key_stays(original: Any, self: Router, run: Run) -> None:
+@fault(SharedRuns, "forget", "shared")
+def sharing_key_stays(original: Any, self: SharedRuns, run: Run) -> None:
     """Work that the last reader has left can still be joined (C11)."""
 
 
@@ -265,8 +267,8 @@ def rundown_answers_first(original: Any, self: Session, then: Callable[[], None]
     original(self, lambda: None)
 
 
-@fault(Router, "uncount")
-def counter_drift(original: Any, self: Router, user: User, lookups: int) -> None:
+@fault(Accounts, "uncount")
+def counter_drift(original: Any, self: Accounts, user: User, lookups: int) -> None:
     """An ended lookup keeps its place in the limits (C3)."""
 
 

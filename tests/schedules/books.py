@@ -42,7 +42,7 @@ def _check_work(house: House) -> None:
         assert sum(run.entry is entry for run in router.detached) == entry.detached
         assert entry.running >= entry.detached
     assert sum(entry.running for entry in router.catalog) <= router.work.running
-    for key, run in router._shared.items():
+    for key, run in router.shared.runs.items():
         assert run.key == key
         assert run.readers
         assert run.ended is None
@@ -66,7 +66,7 @@ def _check_waiting(house: House) -> None:
 def _check_bytes(house: House) -> None:
     router = house.router
     held: Counter[User] = Counter()
-    runs: set[Run] = set(router._shared.values())
+    runs: set[Run] = set(router.shared.runs.values())
     for link in house.server.links:
         connection = link.connection
         session = connection.session
