@@ -78,6 +78,7 @@ class Recorder:
         self.most_sending = 0
         self._pace = pace
         self._let_go: Callable[[], object] | None = None
+        self._is_cancelled = False
 
     async def send(self, record: QuerySet) -> None:
         self.sending += 1
@@ -98,9 +99,12 @@ class Recorder:
 
     def on_cancel(self, let_go: Callable[[], object]) -> None:
         self._let_go = let_go
+        if self._is_cancelled:
+            let_go()
 
     def cancel(self) -> None:
         """Tell the provider, as the daemon does before it cancels the coroutine."""
+        self._is_cancelled = True
         if self._let_go is not None:
             self._let_go()
 

@@ -98,9 +98,10 @@ class Line:
 
     async def _wait(self, events: int) -> None:
         assert self._socket is not None
-        self._ready = ready = anyio.Event()
+        ready = anyio.Event()
         self._sockets.watch(self._socket.fileno(), events, ready, again=self._is_known)
         self._is_known = True
+        self._ready = ready
         try:
             await ready.wait()
         finally:
@@ -111,6 +112,9 @@ class Line:
     @contextmanager
     def interrupting(self) -> Iterator[None]:
         """Within this context, waiting for something else than a socket ends with `HungUp`, too.
+
+        Who had what it waited for before somebody hung up goes on with it, so that
+        it can be given back.
 
         Raises:
             HungUp: as its name says.
@@ -123,7 +127,7 @@ class Line:
                 yield
             finally:
                 self._scope = None
-        if self.is_hung_up:
+        if scope.cancelled_caught:
             raise HungUp
 
 
@@ -139,12 +143,16 @@ class Sockets:
         return Line(self)
 
     def watch(self, number: int, events: int, ready: anyio.Event, *, again: bool) -> None:
-        """Set `ready` once a descriptor is ready; `again` if it was watched before."""
-        self._waiting[number] = ready
+        """Set `ready` once a descriptor is ready; `again` if it was watched before.
+
+        Raises:
+            OSError: it cannot be watched.
+        """
         if again:
             self._epoll.modify(number, events | _ONCE)
         else:
             self._epoll.register(number, events | _ONCE)
+        self._waiting[number] = ready
 
     def forget(self, number: int) -> None:
         """A watched descriptor is about to be closed, which takes it out of the epoll, too."""

@@ -26,9 +26,10 @@ from nspd.providers.dns.servers import Server
 Transport = Literal["udp", "tcp"]
 
 _LARGEST = 65535
-# EAGAIN is what connect() says when no port is left.
+# EAGAIN is what connect() says when no port is left, ENOSPC what epoll says when
+# this user watches too much.
 _NOT_THE_SERVERS = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN}
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC}
 )
 
 
@@ -146,7 +147,8 @@ class Exchange:
     async def _read(self, wire: bytes) -> dns.message.Message:
         if len(wire) <= PAYLOAD:
             return self._query.read(wire)
-        return await anyio.to_thread.run_sync(self._query.read, wire, limiter=self._readers)
+        with self._line.interrupting():
+            return await anyio.to_thread.run_sync(self._query.read, wire, limiter=self._readers)
 
 
 def _mishap(error: OSError) -> Exception:

@@ -118,6 +118,7 @@ class Gathering:
         self._failures: dict[Place, WSAError] = {}
         self._asking: set[Asking] = set()
         self._known = False
+        self._is_hung_up = False
         self._tasks: anyio.abc.TaskGroup
 
     async def run(self, results: Results) -> None:
@@ -145,7 +146,8 @@ class Gathering:
             results.known()
 
     def _hang_up(self) -> None:
-        """Close all sockets: nobody wants the answers any more."""
+        """Close all sockets, and open none: nobody wants the answers any more."""
+        self._is_hung_up = True
         for asking in tuple(self._asking):
             asking.close()
 
@@ -212,6 +214,8 @@ class Gathering:
             self._ordered.put(place, record)
 
     async def _resolve(self, name: dns.name.Name, rdtype: int) -> Answer:
+        if self._is_hung_up:
+            await anyio.sleep_forever()  # the cancellation is under way
         asked = self._asked
         return await self._resolver.resolve(
             name,

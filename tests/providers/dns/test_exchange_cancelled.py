@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from nspd.core.story import Story
 from nspd.providers.dns import exchange
-from nspd.providers.dns.line import open_sockets
+from nspd.providers.dns.line import HungUp, open_sockets
 from tests.providers.dns.asking import ask, attempts, texts, upstream
 from tests.providers.dns.fakes import (
     DeadServer,
@@ -216,6 +216,32 @@ async def test_a_cancelled_question_gives_its_turn_back(monkeypatch: pytest.Monk
         with anyio.fail_after(DEADLINE):
             assert texts(await ask(asked)) == ["192.0.2.1"]
         assert len(fake.asked) == 2
+
+
+async def test_who_is_hung_up_just_as_its_turn_comes_gives_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one before ends, and in the same step somebody hangs up: the turn is not lost."""
+    monkeypatch.setattr(exchange, "IN_FLIGHT", 1)
+    ended: list[str] = []
+    with FakeServer(answering("A", "192.0.2.1")) as fake, open_sockets() as sockets:
+        asked = upstream(fake, timeout=60)
+        line = sockets.line()
+
+        async def question() -> None:
+            with pytest.raises(HungUp):
+                await ask(asked, line=line)
+            ended.append("hung up")
+
+        async with anyio.create_task_group() as tasks:
+            asked._slots.acquire_nowait()
+            tasks.start_soon(question)
+            await anyio.wait_all_tasks_blocked()
+            asked._slots.release()
+            line.hang_up()
+        assert ended == ["hung up"]
+        with anyio.fail_after(DEADLINE):
+            assert texts(await ask(asked)) == ["192.0.2.1"]
 
 
 async def test_cancelling_anywhere_leaves_nothing(

@@ -146,6 +146,29 @@ async def test_hanging_up_ends_other_waits_within_the_context() -> None:
         assert ended == ["hung up"]
 
 
+async def test_what_was_got_before_one_hangs_up_is_not_lost() -> None:
+    """Who was given something in the same step goes on, and can give it back."""
+    places = anyio.Semaphore(0)
+    ended: list[str] = []
+    with open_sockets() as sockets, anyio.fail_after(DEADLINE):
+        line = sockets.line()
+
+        async def wait() -> None:
+            with line.interrupting():
+                await places.acquire()
+            ended.append("has a place")
+            places.release()
+            with pytest.raises(HungUp):
+                line.open(socket.AF_INET, socket.SOCK_DGRAM)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            places.release()
+            line.hang_up()
+        assert (ended, places.value) == (["has a place"], 1)
+
+
 async def test_a_descriptor_that_is_used_again_belongs_to_its_new_owner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import threading
@@ -13,15 +14,18 @@ import dns.message
 import dns.name
 import dns.rdatatype
 import pytest
+from anyio.lowlevel import checkpoint
 
 from nspd.model import errors
-from nspd.providers.dns.line import Line, open_sockets
+from nspd.providers.dns.line import HungUp, Line, open_sockets
 from nspd.providers.dns.messages import Query
 from nspd.providers.dns.servers import parse_server
 from nspd.providers.dns.transport import Exchange, Transport, Unreachable
 from tests.providers.dns.fakes import FakeServer, answering, nobody
 
 pytestmark = pytest.mark.anyio
+
+DEADLINE = 20
 
 good = answering("A", "192.0.2.1")
 
@@ -83,6 +87,23 @@ async def test_without_a_descriptor_it_is_our_own_lack(how: Transport) -> None:
             await asking.run()
 
 
+@pytest.mark.parametrize("how", ["udp", "tcp"])
+async def test_without_a_watch_it_is_our_own_lack(
+    how: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's limit of watched descriptors (epoll(7), max_user_watches) is not the server's."""
+
+    def refuse(*watched: object, **how: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with FakeServer(good) as fake, open_sockets() as sockets:
+        line = sockets.line()
+        monkeypatch.setattr(sockets, "watch", refuse)
+        with pytest.raises(errors.NoBuffers, match="No space left"):
+            await exchange(fake, how, line).run()
+        assert line.hang_up() is None
+
+
 @pytest.mark.parametrize(("addresses", "apart"), [(1, False), (300, True)])
 async def test_long_replies_are_read_apart(
     addresses: int, apart: bool, monkeypatch: pytest.MonkeyPatch
@@ -101,3 +122,30 @@ async def test_long_replies_are_read_apart(
         reply = await reply_of(fake, "tcp")
     assert len(reply.answer[0]) == addresses
     assert [reader is not threading.current_thread() for reader in readers] == [apart]
+
+
+async def test_a_long_reply_that_nobody_wants_any_more_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is hung up while others have the reader leaves the queue; it is not waited for."""
+    read: list[bytes] = []
+    monkeypatch.setattr(Query, "read", lambda query, wire: read.append(wire))
+    query = Query(dns.name.from_text("www.example.test"), dns.rdatatype.A, id=0x1234)
+    reader = anyio.CapacityLimiter(1)
+    data = [f"198.51.{100 + number // 200}.{number % 200}" for number in range(300)]
+    ended: list[str] = []
+    with FakeServer(answering("A", *data)) as fake, open_sockets() as sockets:
+        line = sockets.line()
+
+        async def asking() -> None:
+            with pytest.raises(HungUp):
+                await Exchange(parse_server(str(fake)), query, "tcp", reader, line).run()
+            ended.append("hung up")
+
+        with anyio.fail_after(DEADLINE):
+            async with reader, anyio.create_task_group() as tasks:
+                tasks.start_soon(asking)
+                while not reader.statistics().tasks_waiting:
+                    await checkpoint()
+                line.hang_up()
+    assert (ended, read) == (["hung up"], [])

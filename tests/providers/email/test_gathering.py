@@ -130,6 +130,19 @@ async def test_end_cancels_all_questions() -> None:
         assert zone.cancelled == 1 + 2 * 4
 
 
+async def test_an_answer_that_comes_with_the_end_has_nothing_more_asked() -> None:
+    """The task that has just been given an answer runs on for a while; it asks nobody."""
+    async with mail_world() as (world, zone):
+        answer = zone.hold("example.org.", "MX")
+        lookup = ask(world.session(), "user@example.org", query_string="MX")
+        await turns(40)
+        answer.set()
+        end = lookup.end()
+        await turns(40)
+        assert end.work == "stopped"
+        assert zone.asked == [("example.org.", "MX")]
+
+
 async def test_a_crowd_of_hosts() -> None:
     """No domain can have more than twenty hosts of a service looked up."""
     zone = ZoneResolver(
