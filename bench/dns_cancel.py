@@ -37,7 +37,8 @@ WAYS = ("ends", "gone")
 
 _SOCKETS = 2  # of one lookup
 _PATIENCE = 60.0
-_LOOK_EVERY = 0.0005
+_LOOK_EVERY = 0.001
+_REST = 0.3
 
 
 class Sample(NamedTuple):
@@ -89,6 +90,7 @@ def measure(path: Path, pid: int, way: str, lookups: int, turn: int) -> Sample:
         handles = [reply["result"]["lookup"] for reply in client.receive(len(ids))]
         full = before + _SOCKETS * lookups
         wait_until(pid, lambda number: number >= full)
+        time.sleep(_REST)  # until the last of them has asked, and the daemon is idle
         late, began = waited(pid), time.perf_counter()
         if way == "ends":
             ends = client.send(("NSPv2LookupServiceEnd", {"lookup": each}) for each in handles)

@@ -24,7 +24,16 @@ MOST_FOR_NOBODY = 64
 """Queries that may go on at once for nobody but the cache."""
 
 TELL_AFTER = 0.02
-"""Seconds after which a query finds out that it was cancelled. Its socket is closed by then."""
+"""Seconds without another cancelled query, after which those before find out that they were.
+
+Their sockets are closed by then.
+"""
+
+TELL_AT_LATEST = 0.1
+"""Seconds after which they find out in any case."""
+
+MOST_UNTOLD = 2048
+"""Cancelled queries that may be kept from finding out; each holds a place of `IN_FLIGHT`."""
 
 TELL_AT_ONCE = 64
 """Queries that find out in one turn of the event loop."""
@@ -182,7 +191,11 @@ class Flights:
 
         To unwind a thousand takes long, and clients wait for their Ends meanwhile.
         """
-        await anyio.sleep(TELL_AFTER)
+        latest = self._now() + TELL_AT_LATEST
+        known = 0
+        while known < len(self._news) <= MOST_UNTOLD and self._now() < latest:
+            known = len(self._news)
+            await anyio.sleep(TELL_AFTER)
         while self._news:
             for _ in range(min(TELL_AT_ONCE, len(self._news))):
                 self._news.popleft().set()

@@ -19,7 +19,13 @@ from nspd.core.story import Story
 from nspd.model.errors import TryAgain
 from nspd.providers.dns import flights as flights_module
 from nspd.providers.dns.answers import Answer
-from nspd.providers.dns.flights import PATIENCE, TELL_AFTER, Flight, Flights
+from nspd.providers.dns.flights import (
+    PATIENCE,
+    TELL_AFTER,
+    TELL_AT_LATEST,
+    Flight,
+    Flights,
+)
 from nspd.providers.dns.line import HungUp, open_sockets
 from nspd.providers.dns.memory import Key, Memory, Tuning
 from tests.backends import backend
@@ -296,3 +302,54 @@ async def test_a_cancelled_query_lets_go_of_its_socket_first_and_ends_later() ->
         await anyio.sleep(TELL_AFTER * 2)
         assert [at - began for at in ended] == [pytest.approx(TELL_AFTER)] * 2
         assert setting.landed == []
+
+
+async def test_under_a_storm_cancelled_queries_end_all_the_same() -> None:
+    """While others are cancelled they are not told, but for `TELL_AT_LATEST` at the most."""
+    async with opened() as setting:
+        ended: list[float] = []
+
+        async def ask(flight: Flight) -> Answer:
+            flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                await flight.line.readable()
+            finally:
+                ended.append(anyio.current_time())
+            raise AssertionError("nobody sends anything")
+
+        setting.flights._ask = ask
+        began = anyio.current_time()
+        for number in range(12):
+            key = Key(dns.name.from_text(f"n{number}.test."), int(dns.rdatatype.A))
+            waiter = setting.waiter(key.name.to_text())
+            flight = setting.flights.board(key, waiter)
+            await anyio.sleep(TELL_AFTER / 2)
+            setting.flights.leave(flight, waiter)
+        await anyio.sleep(TELL_AT_LATEST)
+        assert len(ended) == 12
+        first = ended[0] - began
+        assert TELL_AFTER * 2 < first <= TELL_AT_LATEST + TELL_AFTER * 2
+
+
+async def test_no_more_than_some_are_kept_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a place that others may need."""
+    monkeypatch.setattr(flights_module, "MOST_UNTOLD", 0)
+    async with opened() as setting:
+        ended: list[float] = []
+
+        async def ask(flight: Flight) -> Answer:
+            flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                await flight.line.readable()
+            finally:
+                ended.append(anyio.current_time())
+            raise AssertionError("nobody sends anything")
+
+        setting.flights._ask = ask
+        one = setting.waiter("one")
+        flight = setting.flights.board(KEY, one)
+        await turns()
+        began = anyio.current_time()
+        setting.flights.leave(flight, one)
+        await turns()
+        assert ended == [began]
