@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from nspd.core.work import Work, give_way_if_cancelled, open_work_group
+from nspd.core.work import Work, give_way_if_cancelled, open_work_group, time_source
+from tests.backends import backend
 from tests.core.world import DEADLINE, until
 
 pytestmark = pytest.mark.anyio
@@ -306,3 +308,40 @@ async def test_work_that_begins_while_the_group_stops_is_not_left_behind() -> No
             await checkpoint()
     assert [work.finished for work in late] == [True]
     assert steps == ["stopped"]
+
+
+async def test_cleaning_up_is_not_cancelled_again_while_the_group_stops() -> None:
+    """Others may end meanwhile: a shield holds against the group's own end, too."""
+    cleaned: list[bool] = []
+    begun: list[bool] = []
+
+    async def cleans_up() -> None:
+        begun.append(True)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                for _ in range(20):
+                    await checkpoint()
+            cleaned.append(True)
+
+    async def takes_a_while() -> None:
+        begun.append(True)
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        group.start(cleans_up, Ends())
+        group.start(takes_a_while, Ends())
+        await until(lambda: len(begun) == 2)
+    assert cleaned == [True]
+
+
+@pytest.mark.parametrize("anyio_backend", [backend("uvloop")])
+async def test_the_clock_on_uvloop_goes_on_within_a_turn() -> None:
+    """uvloop's own is looked at once a turn, and rounded: a budget would end early or late."""
+    clock = time_source()
+    began, first = time.monotonic(), clock()
+    while time.monotonic() - began < 0.003:
+        pass
+    assert 0.002 < clock() - first < DEADLINE
