@@ -345,3 +345,42 @@ async def test_the_clock_on_uvloop_goes_on_within_a_turn() -> None:
     while time.monotonic() - began < 0.003:
         pass
     assert 0.002 < clock() - first < DEADLINE
+
+
+async def test_after_a_call_that_nothing_could_interrupt_work_gives_way() -> None:
+    """`give_way_if_cancelled` knows whose task it is in, whatever was swallowed before."""
+    passed: list[str] = []
+
+    async def body() -> None:
+        await give_way_if_cancelled()
+        passed.append("not cancelled")
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+        await give_way_if_cancelled()
+        passed.append("cancelled")
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: passed)
+        work.cancel()
+        await until(lambda: work.finished)
+        assert (passed, ends.errors) == (["not cancelled"], [None])
+
+
+async def test_a_group_of_cancellations_is_no_outcome_while_the_daemon_stops() -> None:
+    """Some libraries gather what their tasks were cancelled with; no lookup ended by it (C15)."""
+    begun: list[bool] = []
+
+    async def body() -> None:
+        begun.append(True)
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as cancelled:
+            raise BaseExceptionGroup("several", [cancelled]) from None
+
+    ends = Ends()
+    async with open_work_group() as group:
+        group.start(body, ends)
+        await until(lambda: begun)
+    assert ends.errors == []
