@@ -40,6 +40,7 @@ TARGETS = {
     "waiting_ratio": 1.5,
     "bad_ratio": 2.0,
     "end_reply_longest_ms": 150.0,
+    "loaded_end_reply_longest_ms": 150.0,
     "detached_left": 1.0,
     "idle_cpu_share": 0.05,
     "million_grown_mb": 5.0,
@@ -204,8 +205,19 @@ def measure_bad(path: Path, pid: int, samples: int) -> Figures:
     return figures
 
 
-def measure_grace(path: Path, _pid: int) -> Figures:
-    """End of work that goes on for seconds: its reply, and the count of what is detached."""
+def measure_grace(path: Path) -> Figures:
+    """End of work that goes on: alone, then under the load and beside bad providers."""
+    figures = end_stubborn(path, "")
+    with mixed_load(path), nuisance(path):
+        figures |= end_stubborn(path, "loaded_")
+    deadline = time.monotonic() + _PATIENCE
+    while (left := census(path)["detached"]) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return figures | {"detached_left": left}
+
+
+def end_stubborn(path: Path, name: str) -> Figures:
+    """The longest that the reply to End took, and how much was detached at most."""
     longest, most = 0.0, 0
     with Connection(path) as client:
         client.call("NSPv2Startup")
@@ -221,14 +233,7 @@ def measure_grace(path: Path, _pid: int) -> Figures:
             if ending["work"] != "detached":
                 raise UnexpectedReply(f"stubborn work: {ending}")
             most = max(most, client.call("nspd.Status")["census"]["detached"])
-    deadline = time.monotonic() + _PATIENCE
-    while (left := census(path)["detached"]) and time.monotonic() < deadline:
-        time.sleep(_POLL)
-    return {
-        "end_reply_longest_ms": longest * 1e3,
-        "detached_most": most,
-        "detached_left": left,
-    }
+    return {f"{name}end_reply_longest_ms": longest * 1e3, f"{name}detached_most": most}
 
 
 def measure_million(path: Path, pid: int, lookups: int) -> Figures:
@@ -309,7 +314,7 @@ def measure(loop: str, directory: Path, arguments: argparse.Namespace) -> Figure
                 case "bad":
                     found = measure_bad(path, pid, arguments.samples)
                 case "grace":
-                    found = measure_grace(path, pid)
+                    found = measure_grace(path)
                 case "million":
                     found = measure_million(path, pid, arguments.lookups)
                 case _:
