@@ -54,6 +54,7 @@ class Setting:
         self.memory = Memory(Tuning(), anyio.current_time)
         self.log = CapturingLogger()
         self.flights: Flights
+        self.connections: list[socket.socket] = []
 
     async def ask(self, flight: Flight) -> Answer:
         """One query."""
@@ -67,6 +68,21 @@ class Setting:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
+
+    def ask_in_silence(self) -> list[float]:
+        """Ask from now on over real sockets, to which nobody sends; when each query ended."""
+        ended: list[float] = []
+
+        async def ask(flight: Flight) -> Answer:
+            self.connections.append(flight.line.open(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                await flight.line.readable()
+            finally:
+                ended.append(anyio.current_time())
+            raise AssertionError("nobody sends anything")
+
+        self.flights._ask = ask
+        return ended
 
     def waiter(self, name: str) -> Any:
         """One who waits, and notes that it is over."""
@@ -279,26 +295,14 @@ async def test_what_was_under_way_at_a_flush_is_not_remembered() -> None:
 async def test_a_cancelled_query_lets_go_of_its_socket_first_and_ends_later() -> None:
     """The socket is closed when `leave` returns; the task is told after those who may wait."""
     async with opened() as setting:
-        ended: list[float] = []
-
-        async def ask(flight: Flight) -> Answer:
-            connection = flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
-            connections.append(connection)
-            try:
-                await flight.line.readable()
-            finally:
-                ended.append(anyio.current_time())
-            raise AssertionError("nobody sends anything")
-
-        connections: list[socket.socket] = []
-        setting.flights._ask = ask
+        ended = setting.ask_in_silence()
         one, two = setting.waiter("one"), setting.waiter("two")
         first, second = setting.flights.board(KEY, one), setting.flights.board(OTHER, two)
         await turns()
         began = anyio.current_time()
         setting.flights.leave(first, one)
         setting.flights.leave(second, two)
-        assert [connection.fileno() for connection in connections] == [-1, -1]
+        assert [connection.fileno() for connection in setting.connections] == [-1, -1]
         await anyio.sleep(TELL_AFTER * 2)
         assert [at - began for at in ended] == [pytest.approx(TELL_AFTER)] * 2
         assert setting.landed == []
@@ -307,17 +311,7 @@ async def test_a_cancelled_query_lets_go_of_its_socket_first_and_ends_later() ->
 async def test_under_a_storm_cancelled_queries_end_all_the_same() -> None:
     """While others are cancelled they are not told, but for `TELL_AT_LATEST` at the most."""
     async with opened() as setting:
-        ended: list[float] = []
-
-        async def ask(flight: Flight) -> Answer:
-            flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                await flight.line.readable()
-            finally:
-                ended.append(anyio.current_time())
-            raise AssertionError("nobody sends anything")
-
-        setting.flights._ask = ask
+        ended = setting.ask_in_silence()
         began = anyio.current_time()
         for number in range(12):
             key = Key(dns.name.from_text(f"n{number}.test."), int(dns.rdatatype.A))
@@ -335,17 +329,7 @@ async def test_no_more_than_some_are_kept_from_ending(monkeypatch: pytest.Monkey
     """Each holds a place that others may need."""
     monkeypatch.setattr(flights_module, "MOST_UNTOLD", 0)
     async with opened() as setting:
-        ended: list[float] = []
-
-        async def ask(flight: Flight) -> Answer:
-            flight.line.open(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                await flight.line.readable()
-            finally:
-                ended.append(anyio.current_time())
-            raise AssertionError("nobody sends anything")
-
-        setting.flights._ask = ask
+        ended = setting.ask_in_silence()
         one = setting.waiter("one")
         flight = setting.flights.board(KEY, one)
         await turns()
