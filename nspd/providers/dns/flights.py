@@ -41,6 +41,9 @@ TELL_AT_ONCE = 64
 NOBODY = -1
 """The user for whom the cache is kept up to date."""
 
+Place = tuple[Key, bool]
+"""A question, and whether nothing but a new answer will do."""
+
 Landed = Callable[["Flight"], None]
 """Called once for each waiter, when the query is over."""
 
@@ -53,14 +56,16 @@ class Flight:
         "key",
         "line",
         "outcome",
+        "place",
         "started",
         "story",
         "uid",
         "waiters",
     )
 
-    def __init__(self, key: Key, now: float, story: Story | None, uid: int, line: Line) -> None:
-        self.key = key
+    def __init__(self, place: Place, now: float, story: Story | None, uid: int, line: Line) -> None:
+        self.place = place
+        self.key = place[0]
         self.uid = uid
         """The user who asked first."""
         self.started = now
@@ -105,7 +110,7 @@ class Flights:
         self._now = now
         self._log = log
         self._new_line = new_line
-        self._by_place: dict[tuple[Key, bool], Flight] = {}
+        self._by_place: dict[Place, Flight] = {}
         self._for_nobody: set[Flight] = set()
         self._news: deque[anyio.Event] = deque()
         self._is_telling = False
@@ -138,8 +143,9 @@ class Flights:
             if story is not None:
                 story.note("joined", name=name_text(key.name), type=key.type_text)
         else:
-            flight = self._by_place[place] = Flight(key, self._now(), story, uid, self._new_line())
-            self._tasks.start_soon(self._fly, flight, place)
+            flight = Flight(place, self._now(), story, uid, self._new_line())
+            self._by_place[place] = flight
+            self._tasks.start_soon(self._fly, flight)
         flight.waiters[landed] = None
         return flight
 
@@ -155,9 +161,8 @@ class Flights:
         """
         flight.waiters.pop(landed, None)
         if not flight.waiters:
-            for flush in (False, True):
-                if self._by_place.get((flight.key, flush)) is flight:
-                    del self._by_place[flight.key, flush]
+            if self._by_place.get(flight.place) is flight:
+                del self._by_place[flight.place]
             news = flight.line.hang_up()
             if news is not None:
                 self._news.append(news)
@@ -202,7 +207,7 @@ class Flights:
             await checkpoint()
         self._is_telling = False
 
-    async def _fly(self, flight: Flight, place: tuple[Key, bool]) -> None:
+    async def _fly(self, flight: Flight) -> None:
         try:
             if not flight.line.is_hung_up:
                 flight.outcome = await self._ask(flight)
@@ -212,8 +217,8 @@ class Flights:
             flight.outcome = error
         finally:
             # Else all was forgotten meanwhile, and what comes now may be old.
-            if self._by_place.get(place) is flight:
-                del self._by_place[place]
+            if self._by_place.get(flight.place) is flight:
+                del self._by_place[flight.place]
                 if isinstance(flight.outcome, Answer):
                     self._memory.keep(flight.key, flight.outcome)
                 elif isinstance(flight.outcome, WSAError):

@@ -205,7 +205,7 @@ class DnsProvider(Provider):
         flush = bool(query.control_flags & _FLUSHCACHE)
         sent = 0
         with Gathering(self._resolver, flush=flush, story=query.story, uid=query.uid) as gathering:
-            results.on_cancel(gathering.close)
+            results.on_cancel(gathering.hang_up)
             find = self._usable(gathering.find, query)
             while True:
                 step = solver.step(find)
@@ -217,7 +217,8 @@ class DnsProvider(Provider):
                 gathering.telling.search(question, step.missing)
                 if not gathering.want(step.missing):
                     gathering.late(step.late)
-                    await gathering.more()
+                    if not await gathering.more():
+                        return
         if step.known:
             results.known()
         if step.error is not None:

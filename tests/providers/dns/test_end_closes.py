@@ -8,7 +8,7 @@ from nspd.core.provider import Provider
 from nspd.model.queryset import QuerySet
 from nspd.providers.dns import DnsProvider
 from nspd.providers.email import EmailProvider
-from tests.core.world import next_ex, open_world, until
+from tests.core.world import next_ex, open_world, until, work_known, work_of
 from tests.providers.dns.fakes import DeadServer
 from tests.providers.dns.test_exchange_cancelled import count_sockets
 
@@ -56,3 +56,21 @@ async def test_who_leaves_a_shared_question_closes_nothing() -> None:
             assert count_sockets() == before + 2
             second.end()
             assert count_sockets() == before
+
+
+async def test_a_lookup_that_waits_for_servers_ends_by_itself() -> None:
+    """It is woken and returns, before its cancellation would be raised in it.
+
+    A thousand that have to be unwound take longer than the 100 ms within which
+    their sockets are to be closed.
+    """
+    with DeadServer() as dead:
+        async with open_world(provider("dns", dead)) as world:
+            before = count_sockets()
+            lookup = world.session().begin(QuerySet(service_instance_name="www.test"))
+            work = work_of(lookup)
+            await until(lambda: count_sockets() == before + 2)
+            ending = lookup.end()
+            assert work.cancel_called
+            assert await work_known(ending) == "stopped"
+            assert not work.cancelled_caught
