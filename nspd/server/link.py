@@ -98,10 +98,9 @@ class Link:
             self._turn_due = True
             self._server.poller.call_soon(self._next_turn)
 
-    def send(self) -> None:
-        """Send what there is, at the end of the poller's turn."""
-        if not self.closed:
-            self.flush()
+    def send(self) -> bool:
+        """Send what there is, at the end of the poller's turn; whether that was all it took."""
+        return not self.closed and self.flush()
 
     def failed(self) -> None:
         """Hang up after a bug of ours, while its exception is being handled."""
@@ -129,25 +128,25 @@ class Link:
         """Bytes of replies that the socket has not taken."""
         return len(self._unsent) + self.connection.output_size
 
-    def flush(self) -> None:
-        """Send what there is, as far as the socket takes it."""
+    def flush(self) -> bool:
+        """Send what there is, as far as the socket takes it; whether all of it went at once."""
         if self._discarding:
-            return  # the last word is said; all that is left is the time after which to hang up
+            return False  # the last word is said; all that is left is the time until the hang-up
         connection = self.connection
         if self._is_plain:
             # Nearly always: one send takes it all, and nothing else changes.
             output = connection.take_output()
             if not output:
-                return
+                return False
             try:
                 sent = self._socket.send(output)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 self.close()
-                return
+                return False
             if sent == len(output):
-                return
+                return True
             self._unsent = memoryview(output)[sent:]
         before = self.unsent
         while True:
@@ -162,9 +161,10 @@ class Link:
                 break
             except OSError:
                 self.close()
-                return
+                return False
             self._unsent = self._unsent[sent:]
         self._sent(before)
+        return False
 
     @property
     def _is_plain(self) -> bool:

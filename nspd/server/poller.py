@@ -25,6 +25,8 @@ import anyio
 import sniffio
 import trio
 
+from nspd.server.lingering import Lingering
+
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 GONE = select.EPOLLHUP | select.EPOLLERR
@@ -32,6 +34,12 @@ GONE = select.EPOLLHUP | select.EPOLLERR
 
 _AT_ONCE = 64
 """Descriptors served before provider tasks get their turn."""
+
+_FEW = 4
+"""Descriptors served in a turn after which it pays to look again: with more, some are ready."""
+
+_MOST_LOOKS = 16
+"""Times that a turn looks again, before the event loop gets its own."""
 
 Handler = Callable[[int], None]
 
@@ -42,8 +50,8 @@ class Stages(Protocol):
     def carry_out(self) -> None:
         """Carry out what was read."""
 
-    def send(self) -> None:
-        """Send the replies."""
+    def send(self) -> bool:
+        """Send the replies; whether there were some, and all of them are sent."""
 
     def failed(self) -> None:
         """One of the two has raised (the exception is being handled): a bug, which stays here."""
@@ -61,6 +69,7 @@ class Poller:
         self._soon: deque[Callable[[], None]] = deque()
         self._work: deque[Stages] = deque()
         self._sends: deque[Stages] = deque()
+        self._lingering = Lingering()
         self._kicked = False
         self._turning = False
         self._knock = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -114,7 +123,9 @@ class Poller:
             function()
         self._finish_turn()
 
-    def _finish_turn(self) -> None:
+    def _finish_turn(self) -> int:
+        """The later two stages; how many got all their replies."""
+        answered = 0
         work, sends = self._work, self._sends
         while work or sends:
             try:
@@ -123,22 +134,38 @@ class Poller:
                     current.carry_out()
                 while sends:
                     current = sends.popleft()
-                    current.send()
+                    answered += current.send()
             except Exception:  # noqa: BLE001 - costs one client, and nobody else the daemon
                 current.failed()
+        return answered
 
     def _turn(self) -> None:
-        """Serve what is ready now."""
+        """Serve what is ready now, and, if that is little, who asks again at once."""
+        found = self._find()
+        answered = self._serve(found)
+        for _ in range(_MOST_LOOKS):
+            # Whoever has no reply yet waits for a task, which needs the loop.
+            if not 0 < len(found) == answered <= _FEW or self._kicked:
+                return
+            if not self._lingering.is_due or not (found := self._lingering.look(self._find)):
+                return
+            answered = self._serve(found)
+
+    def _find(self) -> list[tuple[int, int]]:
+        return self._epoll.poll(0, _AT_ONCE)
+
+    def _serve(self, found: list[tuple[int, int]]) -> int:
+        """Serve what was found; how many got all their replies."""
         find = self._handlers.get
         # All handlers are found first: one of them may close a descriptor, and
         # another open a new one under the same number.
-        ready = [(find(number), events) for number, events in self._epoll.poll(0, _AT_ONCE)]
+        ready = [(find(number), events) for number, events in found]
         self._turning = True
         try:
             for handler, events in ready:
                 if handler is not None:
                     handler(events)
-            self._finish_turn()
+            return self._finish_turn()
         finally:
             self._turning = False
             if (self._soon or self._work or self._sends) and not self._kicked:

@@ -125,8 +125,9 @@ class Noted:
         if self._name == "broken":
             raise ArithmeticError
 
-    def send(self) -> None:
+    def send(self) -> bool:
         self._stages.append(f"send {self._name}")
+        return True
 
     def failed(self) -> None:
         assert isinstance(sys.exc_info()[1], ArithmeticError)

@@ -1,0 +1,189 @@
+"""Looking again before going to sleep."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from nspd.server.lingering import Lingering
+from nspd.server.poller import READ, Poller
+from tests.server.house import until
+
+
+def nothing() -> list[int]:
+    """Nobody asks."""
+    return []
+
+
+def looks(lingering: Lingering, chances: int) -> list[bool]:
+    """At which of so many chances it looks, in vain."""
+    taken = []
+    for _ in range(chances):
+        taken.append(lingering.is_due)
+        if taken[-1]:
+            assert lingering.look(nothing) == []
+    return taken
+
+
+def test_looks_in_vain_become_rare() -> None:
+    """One chance is passed over after the first, then 3, 7, 15, 31, and 63 from then on."""
+    taken = looks(Lingering(), 350)
+    at = [number for number, looked in enumerate(taken) if looked]
+    passed = [later - earlier - 1 for earlier, later in pairwise(at)]
+    assert passed == [1, 3, 7, 15, 31, 63, 63, 63, 63]
+
+
+def test_what_came_makes_it_look_again() -> None:
+    """Each chance is taken, and one look in vain costs one chance."""
+    lingering = Lingering()
+    looks(lingering, 200)
+    while not lingering.is_due:
+        pass
+    assert lingering.look(lambda: [1, 2]) == [1, 2]
+    assert looks(lingering, 4) == [True, False, True, False]
+
+
+def test_it_waits_for_what_comes_a_little_later() -> None:
+    """It asks more than once."""
+    answers = iter([[], [], [7]])
+    assert Lingering().look(lambda: next(answers)) == [7]
+
+
+class Client:
+    """A client that asks again in the very step in which it is answered, so many times."""
+
+    def __init__(self, poller: Poller, requests: int, *, answered: bool = True) -> None:
+        self._poller = poller
+        self._left = requests
+        self._answered = answered
+        self._ours, self._theirs = socket.socketpair()
+        self.served: list[int] = []
+        """The event loop's turn in which each request was served."""
+        self.turn = 0
+        """The event loop's turn."""
+        self.soon = False
+        """Whether each request leaves something to be done soon."""
+
+    def ask(self) -> None:
+        """Send the next request, if there is one."""
+        if self._left:
+            self._left -= 1
+            self._theirs.send(b"x")
+
+    def read(self, events: int) -> None:
+        """Take a request."""
+        self._ours.recv(1)
+        self._poller.after_reading(self)
+
+    def carry_out(self) -> None:
+        """Carry it out."""
+        self.served.append(self.turn)
+        if self.soon:
+            self._poller.call_soon(lambda: None)
+        self._poller.before_waiting(self)
+
+    def send(self) -> bool:
+        """Answer it."""
+        self.ask()
+        return self._answered
+
+    def failed(self) -> None:
+        """Never happens."""
+        raise AssertionError
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve it, and count the loop's turns."""
+
+        async def count() -> None:
+            while True:
+                self.turn += 1
+                await checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            self._poller.register(self._ours.fileno(), READ, self.read)
+            tasks.start_soon(self._poller.run)
+            tasks.start_soon(count)
+            yield
+            tasks.cancel_scope.cancel()
+        self._poller.unregister(self._ours.fileno())
+
+    def close(self) -> None:
+        """Hang up."""
+        self._ours.close()
+        self._theirs.close()
+
+
+@pytest.fixture
+async def poller() -> AsyncIterator[Poller]:
+    """One that is not served yet."""
+    poller = Poller()
+    yield poller
+    poller.close()
+
+
+@pytest.fixture
+def clients() -> Iterator[list[Client]]:
+    """Those made by a test, to be closed."""
+    made: list[Client] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.mark.anyio
+async def test_who_asks_again_at_once_is_served_in_the_same_turn(
+    poller: Poller, clients: list[Client]
+) -> None:
+    """The event loop is not asked in between."""
+    client = Client(poller, 10)
+    clients.append(client)
+    async with client.running():
+        client.ask()
+        await until(lambda: len(client.served) == 10)
+    assert len(set(client.served)) == 1
+
+
+@pytest.mark.anyio
+async def test_who_never_stops_asking_leaves_the_loop_its_turns(
+    poller: Poller, clients: list[Client]
+) -> None:
+    """After a turn and 16 looks."""
+    client = Client(poller, 100)
+    clients.append(client)
+    async with client.running():
+        client.ask()
+        await until(lambda: len(client.served) == 100)
+    most = max(client.served.count(turn) for turn in client.served)
+    assert 17 <= most <= 34, "trio may count twice, or not at all, between two turns of the poller"
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_something_else_is_not_lingered_for(
+    poller: Poller, clients: list[Client]
+) -> None:
+    """A request without a reply so far waits for a task, which needs the loop."""
+    client = Client(poller, 10, answered=False)
+    clients.append(client)
+    async with client.running():
+        client.ask()
+        await until(lambda: len(client.served) == 10)
+    assert len(set(client.served)) >= 5  # see above
+
+
+@pytest.mark.anyio
+async def test_what_is_to_be_done_soon_comes_first(poller: Poller, clients: list[Client]) -> None:
+    """Such as the rest of a client's requests."""
+    client = Client(poller, 10)
+    clients.append(client)
+    client.soon = True
+    async with client.running():
+        client.ask()
+        await until(lambda: len(client.served) == 10)
+    assert len(set(client.served)) >= 5  # see above
