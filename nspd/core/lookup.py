@@ -121,7 +121,9 @@ class Lookup:
         user = self.session.user
         self.router.lookups += 1
         user.lookups += 1
-        self.hold(weight(self.query.restrictions))
+        size = weight(self.query.restrictions)
+        self.charged += size
+        user.bytes += size
         table[self.handle] = self
 
     def hold(self, size: int) -> None:

@@ -138,12 +138,16 @@ SIZE_LIMITS = {
 }
 
 _SIZE_LIMITS = tuple(SIZE_LIMITS.items())
+_SMALLEST_LIMIT = min(limit for member, limit in _SIZE_LIMITS if member != "protocols")
 _sized_members = attrgetter(*SIZE_LIMITS)
 
 
 def oversized_member(query_set: QuerySet) -> str | None:
     """The first member of a request that is past its size limit, if any."""
-    for value, (member, limit) in zip(_sized_members(query_set), _SIZE_LIMITS, strict=False):
+    members = _sized_members(query_set)
+    if query_set.protocols is None and sum(map(len, filter(None, members))) <= _SMALLEST_LIMIT:
+        return None  # nearly always
+    for value, (member, limit) in zip(members, _SIZE_LIMITS, strict=True):
         if value and len(value) > limit:
             return member
     return None
@@ -185,6 +189,8 @@ def narrow(record: QuerySet, fields: int) -> QuerySet:
 
 def weight(query_set: QuerySet) -> int:
     """About how many bytes the query set holds in memory; what users are charged for it."""
+    if query_set.addresses is None and query_set.protocols is None:
+        return 256 + sum(map(len, filter(None, _sized_members(query_set))))
     total = 256
     for sized in _sized_members(query_set):
         if sized is not None:

@@ -9,7 +9,7 @@ gets exactly one (C1).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from nspd.core.limits import CHANGES_BYTES, UNSENT_BYTES
@@ -130,7 +130,7 @@ class Connection:
         self.peer = peer
         self.transport = transport
         self.session = server.router.open_session(peer)
-        self._receiver = Receiver(server.settings.limits.max_message)
+        self.receiver = Receiver(server.settings.limits.max_message)
         self.backlog: deque[Event] = deque()
         """Decoded, but not yet carried out."""
         self.waiting: dict[Id, WaitingCall] = {}
@@ -164,12 +164,23 @@ class Connection:
 
     def receive(self, data: bytes) -> bool:
         """Decode bytes from the client and carry them out, as `turn` does."""
+        return not self.closing and self.take(self.receiver.feed(data))
+
+    def take(self, events: Sequence[Event]) -> bool:
+        """Carry out what was decoded from bytes of the client, as `turn` does."""
         if self.closing:
             return False
-        events = self._receiver.feed(data)
         if len(events) == 1 and not (self.backlog or self.corked or self.crowded):
+            event = events[0]
             self._in_turn = True
-            self._carry_out(events[0])
+            if isinstance(event, Request):
+                # As `_carry_out` does it; nearly always, and so worth a call less.
+                reply = self._answer(event, self)
+                if reply is not None:
+                    self._output.append(reply)
+                    self.output_size += len(reply) + 1
+            else:
+                self._carry_out(event)
             if self._news:
                 self._pass_news_on()
             self._in_turn = False
@@ -180,7 +191,7 @@ class Connection:
     def end_of_input(self) -> None:
         """The client will send nothing more, but still gets what it is owed."""
         self._input_ended = True
-        self.backlog.extend(self._receiver.finish())
+        self.backlog.extend(self.receiver.finish())
 
     def turn(self) -> bool:
         """Carry out what was received; whether some of it is left for another turn."""
@@ -305,11 +316,11 @@ class Connection:
         if not output:
             return b""
         if len(output) == 1:
-            data = output[0] + b"\n"
+            data = output.pop() + b"\n"
         else:
             output.append(b"")
             data = b"\n".join(output)
-        output.clear()
+            output.clear()
         self.output_size = 0
         return data
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from nspd.core.limits import UNSENT_BYTES
 from nspd.server.connection import Connection
 from nspd.server.poller import GONE, READ, WRITE
+from nspd.wire.decode import Request, decode_together
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nspd.core.clock import Timer
     from nspd.core.users import Peer
     from nspd.server.server import Server
@@ -34,9 +38,14 @@ class Link:
     def __init__(self, server: Server, connected: socket.socket, peer: Peer) -> None:
         self._server = server
         self._socket = connected
+        self._recv = connected.recv
+        self._send = connected.send
+        self._poller = server.poller
         self._descriptor = connected.fileno()
         self.connection = Connection(server, peer, self)
         self._received = b""
+        # The same, if it was decoded together with what others sent.
+        self._decoded: list[Request] | None = None
         self._unsent = memoryview(b"")
         self._events = READ
         self._at_end = False  # the client will send nothing more
@@ -45,7 +54,7 @@ class Link:
         self._discarding = False
         self._patience: Timer | None = None
         self.closed = False
-        server.poller.register(self._descriptor, READ, self._ready)
+        self._poller.register(self._descriptor, READ, self._ready)
 
     # What the socket tells
 
@@ -57,14 +66,14 @@ class Link:
                 self._read()
             elif events & GONE:
                 self.close()
-            if events & WRITE and not self.closed:
-                self.flush()
+            if events & WRITE:
+                self.send()
         except Exception:  # noqa: BLE001 - as in the poller's later stages
             self.failed()
 
     def _read(self) -> None:
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._recv(_CHUNK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -75,32 +84,56 @@ class Link:
                 self.close()
         elif data:
             self._received = data
-            self._server.poller.after_reading(self)
+            self._poller.after_reading(self)
         else:
             self._at_end = True
             self._watch()
             self.connection.end_of_input()
-            self._server.poller.after_reading(self)
+            self._poller.after_reading(self)
 
     def carry_out(self) -> None:
         """Carry out what was received, as much as fits one turn, and have the replies sent."""
         if self.closed:
             return
+        connection = self.connection
         data, self._received = self._received, b""
-        more = self.connection.receive(data) if data else self.connection.turn()
-        if self.connection.owed and self._server.poller.soon_is_cheap:
+        if self._decoded is not None:
+            decoded, self._decoded = self._decoded, None
+            more = connection.take(decoded)
+        else:
+            more = connection.receive(data) if data else connection.turn()
+        if connection.owed and self._poller.soon_is_cheap:
             # What an End has just stopped is nearly always over within this turn of
             # the loop: then its reply goes in one send with the 10111 before it.
             self.output_ready()
         else:
-            self._server.poller.before_waiting(self)
+            self._poller.before_waiting(self)
         if more and not self._turn_due:
             self._turn_due = True
-            self._server.poller.call_soon(self._next_turn)
+            self._poller.call_soon(self._next_turn)
 
-    def send(self) -> bool:
-        """Send what there is, at the end of the poller's turn; whether that was all it took."""
-        return not self.closed and self.flush()
+    @staticmethod
+    def arrange(links: Iterable[Link]) -> list[Link]:
+        """The links in the order in which to carry out what they received in one turn.
+
+        It is decoded in one call, where it is whole lines, and links whose next
+        requests are of one kind come one after the other: what Python does again at
+        once it does faster. Nobody can tell the order, for none has a reply yet.
+        """
+        sharing: list[Link] = []
+        others: list[Link] = []
+        for link in links:
+            received = link._received
+            shares = received and link.connection.receiver.may_share(received)
+            (sharing if shares else others).append(link)
+        decoded = decode_together([link._received for link in sharing])
+        if decoded is None:
+            return sharing + others
+        kinds: dict[type[Request], list[Link]] = {}
+        for link, requests in zip(sharing, decoded, strict=True):
+            link._decoded = requests
+            kinds.setdefault(type(requests[0]), []).append(link)
+        return [*chain.from_iterable(kinds.values()), *others]
 
     def failed(self) -> None:
         """Hang up after a bug of ours, while its exception is being handled."""
@@ -109,7 +142,7 @@ class Link:
 
     def _next_turn(self) -> None:
         self._turn_due = False
-        self._server.poller.after_reading(self)
+        self._poller.after_reading(self)
 
     # What the connection tells
 
@@ -117,29 +150,35 @@ class Link:
         """There are replies outside of a turn: send them soon, together."""
         if not self._flush_due:
             self._flush_due = True
-            self._server.poller.call_soon(self._flush_soon)
+            self._poller.call_soon(self._flush_soon)
 
     def _flush_soon(self) -> None:
         self._flush_due = False
-        self._server.poller.before_waiting(self)
+        self._poller.before_waiting(self)
 
     @property
     def unsent(self) -> int:
         """Bytes of replies that the socket has not taken."""
         return len(self._unsent) + self.connection.output_size
 
-    def flush(self) -> bool:
+    def send(self) -> bool:
         """Send what there is, as far as the socket takes it; whether all of it went at once."""
-        if self._discarding:
+        if self.closed or self._discarding:
             return False  # the last word is said; all that is left is the time until the hang-up
         connection = self.connection
-        if self._is_plain:
-            # Nearly always: one send takes it all, and nothing else changes.
+        if (
+            self._events == READ
+            and self._patience is None
+            and not (connection.backlog or connection.corked or connection.closing)
+            and not self._server.router.draining
+        ):
+            # Nearly always: it just reads and writes, so one send takes it all and
+            # nothing else changes.
             output = connection.take_output()
             if not output:
                 return False
             try:
-                sent = self._socket.send(output)
+                sent = self._send(output)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
@@ -156,7 +195,7 @@ class Link:
                     break
                 self._unsent = memoryview(output)
             try:
-                sent = self._socket.send(self._unsent)
+                sent = self._send(self._unsent)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
@@ -165,17 +204,6 @@ class Link:
             self._unsent = self._unsent[sent:]
         self._sent(before)
         return False
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether it just reads and writes: nothing unsent, held back or ending."""
-        connection = self.connection
-        return (
-            self._events == READ
-            and self._patience is None
-            and not (connection.backlog or connection.corked or connection.closing)
-            and not self._server.router.draining
-        )
 
     def _sent(self, before: int) -> None:
         unsent = self.unsent
@@ -197,7 +225,7 @@ class Link:
             connection.cork(corked)
         if connection.backlog and not (connection.corked or connection.crowded or self._turn_due):
             self._turn_due = True
-            self._server.poller.call_soon(self._next_turn)
+            self._poller.call_soon(self._next_turn)
         self._watch()
 
     def _watch(self) -> None:
@@ -214,7 +242,7 @@ class Link:
             events |= WRITE
         if events != self._events:
             self._events = events
-            self._server.poller.modify(self._descriptor, events)
+            self._poller.modify(self._descriptor, events)
 
     # The end
 
@@ -233,7 +261,7 @@ class Link:
         # A UNIX socket is called writable only when most of it is empty; one that is
         # read slowly takes bytes all the same.
         lost = self._patience
-        self.flush()
+        self.send()
         if self.closed or self._patience is not lost:
             return
         self.log.warning("client takes no replies (limits.send_timeout)", unsent=self.unsent)
@@ -256,7 +284,7 @@ class Link:
             return
         self.closed = True
         self._stop_patience()
-        self._server.poller.unregister(self._descriptor)
+        self._poller.unregister(self._descriptor)
         try:
             self.connection.closed()
         finally:

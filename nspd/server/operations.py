@@ -105,8 +105,9 @@ class _NullReply:
 def begin(connection: Connection, request: Request, sink: Sink) -> bytes | None:
     """NSPv2LookupServiceBegin."""
     session = connection.session
-    session.check_started()
-    session.check_alive()
+    if not session.startups or session.dead:
+        session.check_started()
+        session.check_alive()
     if request.id is None:
         return None  # nobody would learn the handle
     p = request.params

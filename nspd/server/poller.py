@@ -18,8 +18,8 @@ import asyncio
 import os
 import select
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import anyio
 import sniffio
@@ -37,6 +37,9 @@ _AT_ONCE = 64
 
 _FEW = 4
 """Descriptors served in a turn after which it pays to look again: with more, some are ready."""
+
+_MUCH = 4
+"""What is to be carried out in a turn is put in order from so many on."""
 
 _MOST_LOOKS = 16
 """Times that a turn looks again, before the event loop gets its own."""
@@ -63,12 +66,19 @@ class Poller:
     Who registers a descriptor unregisters it before closing it.
     """
 
+    arrange: Callable[[Iterable[Any]], Iterable[Any]] | None = None
+    """Puts in order what is to be carried out in a turn, if that is much. It may not raise."""
+
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._soon: deque[Callable[[], None]] = deque()
         self._work: deque[Stages] = deque()
         self._sends: deque[Stages] = deque()
+        self.after_reading: Callable[[Stages], None] = self._work.append
+        """Within a turn: have something carried out, once all that is ready was read."""
+        self.before_waiting: Callable[[Stages], None] = self._sends.append
+        """Within a turn: have something sent at its end, once all was carried out."""
         self._lingering = Lingering()
         self._kicked = False
         self._turning = False
@@ -96,14 +106,6 @@ class Poller:
         if not self._kicked and not self._turning:
             self._kick()
 
-    def after_reading(self, read: Stages) -> None:
-        """Within a turn: have something carried out, once all that is ready was read."""
-        self._work.append(read)
-
-    def before_waiting(self, done: Stages) -> None:
-        """Within a turn: have something sent at its end, once all was carried out."""
-        self._sends.append(done)
-
     @property
     def soon_is_cheap(self) -> bool:
         """Whether `call_soon` costs little, and comes after the steps of tasks woken before it."""
@@ -127,6 +129,10 @@ class Poller:
         """The later two stages; how many got all their replies."""
         answered = 0
         work, sends = self._work, self._sends
+        if len(work) >= _MUCH and self.arrange is not None:
+            arranged = self.arrange(work)
+            work.clear()
+            work.extend(arranged)
         while work or sends:
             try:
                 while work:

@@ -87,6 +87,7 @@ class Server:
         self.started = time.monotonic()
         self.limits_told: dict[str, int | float] = msgspec.structs.asdict(settings.limits)
         self._listener = listener
+        poller.arrange = Link.arrange
         poller.register(listener.socket.fileno(), READ, self._accept)
 
     # Clients
@@ -273,7 +274,7 @@ class Server:
         self._stop_listening()
         for link in list(self.links):
             link.connection.give_up()
-            link.flush()
+            link.send()
             link.close()
 
 

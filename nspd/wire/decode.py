@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from nspd.wire.events import Batch, Event, Invalid, Oversized, Request
 from nspd.wire.lines import LineBuffer
@@ -30,6 +31,15 @@ class Receiver:
     def buffered(self) -> int:
         """Bytes held of a message that is not complete; at most ``max_message``."""
         return self._lines.buffered
+
+    def may_share(self, data: bytes) -> bool:
+        """Whether what arrived may be decoded by `decode_together`, instead of fed in here."""
+        return (
+            data[-1:] == b"\n"
+            and not self._lines.partial
+            and len(data) <= self._max_message
+            and not self._finished
+        )
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """Take what arrived, and tell what it completes.
@@ -68,3 +78,21 @@ class Receiver:
         if self._lines.take_rest():
             return [parse_error("The input ended within a line.")]
         return []
+
+
+def decode_together(chunks: Sequence[bytes]) -> list[list[Request]] | None:
+    """The requests that arrived from several clients, those of each, decoded in one call.
+
+    None: one of the lines is something else than a request, or needs a closer look;
+    then each client's are to be fed to his own `Receiver`.
+
+    Args:
+        chunks: whole lines; see `Receiver.may_share`.
+    """
+    requests = decode_lines(b"".join(chunks))
+    if requests is None:
+        return None
+    if len(requests) == len(chunks):
+        return [[request] for request in requests]
+    following = iter(requests)
+    return [list(islice(following, chunk.count(b"\n"))) for chunk in chunks]

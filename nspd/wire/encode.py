@@ -100,7 +100,13 @@ def error(id: Id, code: int, detail: str = "", data: Mapping[str, Any] | None = 
     Raises:
         UnicodeEncodeError: a string in it holds a lone surrogate.
     """
-    body = _plain_error(code, detail) if not data else _error(code, {"detail": detail, **data})
+    if not data:
+        body = _plain_error(code, detail)
+    elif detail and "detail" not in data:
+        # The members follow the detail, in the same object.
+        body = b"%b,%b}" % (_plain_error(code, detail)[:-2], _encode({**data})[1:])
+    else:
+        body = _error(code, {"detail": detail, **data})
     if type(id) is int:
         return b'{"jsonrpc":"2.0","id":%d,"error":%b}' % (id, body)
     return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode(id), body)

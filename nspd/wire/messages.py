@@ -124,6 +124,7 @@ def _too_deep(line: bytes) -> bool:
 
 
 def _look_closer(line: bytes) -> Request | Invalid | Batch | None:
+    line = line.removesuffix(b"\n")  # what is wrong must not depend on how the input was cut
     if not line.strip(_BLANK):
         return None
     try:

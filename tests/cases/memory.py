@@ -164,6 +164,8 @@ class MemoryPoller(Poller):
         self._later: deque[Callable[[], None]] = deque()
         self._work = deque()
         self._sends = deque()
+        self.after_reading = self._work.append
+        self.before_waiting = self._sends.append
         self._kicked_awake = anyio.Event()
         self._busy = False
 

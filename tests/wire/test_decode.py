@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nspd.wire.decode import Batch, Invalid, Oversized, Receiver, Request
+from nspd.wire.decode import Batch, Invalid, Oversized, Receiver, Request, decode_together
 from nspd.wire.types import INVALID_REQUEST, PARSE_ERROR
 from tests.wire.streams import (
     BEGIN,
@@ -185,3 +185,60 @@ def test_batches_keep_their_place() -> None:
     events = decode(line("nspd.Status") + b"[" + line(END, {"lookup": 1})[:-1] + b"]\n")
     assert isinstance(events[0], Request)
     assert isinstance(events[1], Batch)
+
+
+@quick
+@given(arrived=st.lists(streams(), min_size=2, max_size=6))
+def test_what_is_decoded_together_is_what_each_client_sent(arrived: list[bytes]) -> None:
+    """Whatever they send: of each the same requests in the same order, or none at all."""
+    sharing = [data for data in arrived if Receiver().may_share(data)]
+    together = decode_together(sharing)
+    if together is not None:
+        assert together == [list(Receiver().feed(data)) for data in sharing]
+
+
+@quick
+@given(counts=st.lists(st.integers(1, 3), min_size=1, max_size=8))
+def test_sound_requests_are_decoded_together(counts: list[int]) -> None:
+    """However many each client sends."""
+    arrived = [
+        b"".join(line(END, {"lookup": client}, id=number) for number in range(count))
+        for client, count in enumerate(counts)
+    ]
+    together = decode_together(arrived)
+    assert together is not None
+    assert [[(r.params.lookup, r.id) for r in requests] for requests in together] == [
+        [(client, number) for number in range(count)] for client, count in enumerate(counts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,\n', b'"method":"nspd.Status"}\n'),
+        (b'{"jsonrpc":"2.0","method":"nspd.Status","id":"\n', b'"}\n'),
+        (line("nspd.Status") + b"\n", line("nspd.Status")),
+        (line("nspd.Status")[:-1] * 2 + b"\n", b" \n"),
+        (b"[\n", b"]\n"),
+        (line("nspd.Status"), line("nspd.NoSuchMethod")),
+        (line("nspd.Status"), line("nspd.Status", id=None)),
+    ],
+)
+def test_no_message_is_made_of_two_clients_bytes(first: bytes, second: bytes) -> None:
+    """Nor do two on one client's line count as one of another's; all go to their receivers."""
+    assert decode_together([first, second]) is None
+    assert decode_together([second, first]) is None
+
+
+def test_what_may_not_be_decoded_with_others() -> None:
+    """What is no whole line, goes on with an earlier piece, is too long, or comes too late."""
+    whole = line("nspd.Status")
+    assert Receiver().may_share(whole)
+    assert Receiver().may_share(whole + whole)
+    assert not Receiver().may_share(whole[:-1])
+    assert not Receiver(len(whole) - 1).may_share(whole)
+    amid, over = Receiver(), Receiver()
+    amid.feed(b"{")
+    assert not amid.may_share(whole)
+    over.finish()
+    assert not over.may_share(whole)

@@ -147,6 +147,12 @@ def test_what_is_not_json(text: bytes) -> None:
     assert (got.code, got.id, got.notification) == (PARSE_ERROR, None, False)
 
 
+@pytest.mark.parametrize("text", [b'"', b"{", b"[", b'{"a":1', b"nul", b"1.", b'"\\', b"\xff"])
+def test_what_is_wrong_does_not_depend_on_the_newline(text: bytes) -> None:
+    """A line that arrives by itself has one, one cut out of more has none."""
+    assert decode_line(text + b"\n") == decode_line(text)
+
+
 @pytest.mark.parametrize(
     "string",
     [
