@@ -153,12 +153,13 @@ async def open_work_group() -> AsyncIterator[WorkGroup]:
     """The group for the running backend, open as long as the context."""
     if sniffio.current_async_library() == "trio":
         async with trio.open_nursery() as nursery:
-            group = _TrioGroup(nursery)
+            group = _TrioGroup()
+            nursery.start_soon(group.keep)
             try:
+                await group.opened.wait()
                 yield group
             finally:
-                group.stopping = True
-                nursery.cancel_scope.cancel()
+                group.stop()
     else:
         async with _AsyncioGroup() as asyncio_group:
             yield asyncio_group
@@ -283,26 +284,32 @@ class _AsyncioGroup(WorkGroup):
 
 
 class _TrioWork(Work):
-    __slots__ = ("_group", "_quiet", "_scope")
+    """All of this backend's work runs within a scope that is cancelled from the start.
+
+    Each has a shield against that, and to cancel it is to take the shield away. So
+    one scope is enough both to cancel work and to leave it alone again (`calm`):
+    trio's scopes are cancelled for good, and each costs as much as the rest of a task.
+    """
+
+    __slots__ = ("_group", "_scope")
 
     _group: _TrioGroup
     _scope: trio.CancelScope
-    _quiet: trio.CancelScope
 
     def _deliver(self) -> None:
-        self._scope.cancel()
+        self._scope.shield = False
 
     async def give_way(self) -> None:
-        self._quiet.shield = False
+        self._scope.shield = False
         await trio.lowlevel.checkpoint()
 
     def calm(self) -> None:
-        self._quiet.shield = True
+        self._scope.shield = True
 
     def press(self) -> None:
         # Unblocking happens within the assignment, if the task waits for something.
-        self._quiet.shield = False
-        self._quiet.shield = True
+        self._scope.shield = False
+        self._scope.shield = True
 
     async def main(self) -> None:
         self.started = True
@@ -310,34 +317,59 @@ class _TrioWork(Work):
         error: BaseException | None = None
         try:
             if not self.cancel_called:
-                with trio.CancelScope() as self._scope, trio.CancelScope() as self._quiet:
+                with trio.CancelScope(shield=not self._group.stopping) as self._scope:
                     await self._body()
-                self.cancelled_caught = self._scope.cancelled_caught
         except trio.Cancelled as stopped:
-            if trio.current_effective_deadline() == -math.inf:
+            if self._group.stopping:
                 self._done = _nobody
                 raise
-            error = stopped
+            if self.cancel_called:
+                self.cancelled_caught = True
+            else:
+                error = stopped
         except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
             error = failed
         except BaseExceptionGroup as several:
-            if trio.current_effective_deadline() == -math.inf:
+            if self._group.stopping:
                 self._done = _nobody
                 raise
             if not _comes_of_cancelling(several, trio.Cancelled):
+                self._group.stop()
                 raise
             error = several
+            if self.cancel_called:
+                felt, error = several.split(trio.Cancelled)
+                self.cancelled_caught = felt is not None
+        except BaseException:
+            self._group.stop()
+            raise
         finally:
             self.finished = True
-            self._group.running -= 1
+            self._group.ended(self)
             self._settle(error)
             error = None  # its traceback points at this very frame
 
+    def stop(self) -> None:
+        """Let the daemon's stopping through, as far as the task has got."""
+        if self.started:
+            self._scope.shield = False
+
 
 class _TrioGroup(WorkGroup):
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._nursery = nursery
+        self.opened = trio.Event()
+        self._nursery: trio.Nursery
+        self._open = trio.CancelScope(shield=True)
+        self._at_work: set[_TrioWork] = set()
+
+    async def keep(self) -> None:
+        """Hold the nursery of all work, until the group is stopped; then wait for the work."""
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.cancel_scope.cancel()
+            self.opened.set()
+            with self._open:
+                await trio.sleep_forever()
 
     def start(
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
@@ -345,5 +377,18 @@ class _TrioGroup(WorkGroup):
         work = _TrioWork(body, done)
         work._group = self
         self._nursery.start_soon(work.main)
+        self._at_work.add(work)
         self.running += 1
         return work
+
+    def ended(self, work: _TrioWork) -> None:
+        """Forget work whose task is in its last step (called by it)."""
+        self._at_work.discard(work)
+        self.running -= 1
+
+    def stop(self) -> None:
+        """Cancel all work, that which is calmed, too."""
+        self.stopping = True
+        for work in self._at_work:
+            work.stop()
+        self._open.cancel()

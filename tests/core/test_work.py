@@ -280,6 +280,83 @@ async def test_what_must_stop_the_process_is_no_failure_of_a_provider() -> None:
     assert ends.errors == [None]
 
 
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+async def test_what_must_stop_the_process_stops_the_other_work() -> None:
+    """On trio the group ends with it, and waits for nothing that would never end."""
+    ends = Ends()
+    steps: list[str] = []
+
+    async def fails() -> None:
+        raise Stop
+
+    async def lingers() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            steps.append("stopped")
+
+    with anyio.fail_after(DEADLINE), contextlib.suppress(Stop, BaseExceptionGroup):
+        async with open_work_group() as group:
+            sibling = group.start(lingers, ends)
+            await until(lambda: sibling.started)
+            group.start(fails, Ends())
+            await anyio.sleep_forever()
+    assert steps == ["stopped"]
+    assert ends.errors == []
+
+
+async def test_calmed_work_is_stopped_with_the_group() -> None:
+    """What was left alone after its End does not keep the daemon from stopping."""
+    swallowed: list[bool] = []
+
+    async def stubborn() -> None:
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+        swallowed.append(True)
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(DEADLINE):
+        async with open_work_group() as group:
+            work = group.start(stubborn, Ends())
+            await until(lambda: work.started)
+            await checkpoint()
+            work.cancel()
+            work.calm()
+            await until(lambda: len(swallowed) == 1)
+            for _ in range(5):
+                await checkpoint()
+            assert not work.finished
+    assert work.finished
+
+
+async def test_errors_beside_the_cancellation_are_told() -> None:
+    """What a cancelled provider's task group raises: its errors, without the cancellations."""
+    ends = Ends()
+
+    async def fails_when_cancelled() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fails_when_cancelled)
+            tasks.start_soon(anyio.sleep_forever)
+            await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        for _ in range(3):
+            await checkpoint()
+        work.cancel()
+        await until(lambda: work.finished)
+    (error,) = ends.errors
+    assert isinstance(error, ExceptionGroup)
+    assert [type(each) for each in error.exceptions] == [LookupError]
+
+
 async def test_work_that_begins_while_the_group_stops_is_not_left_behind() -> None:
     """What the end of one work starts is stopped as well, and waited for."""
     late: list[Work] = []
