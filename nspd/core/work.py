@@ -153,7 +153,7 @@ async def open_work_group() -> AsyncIterator[WorkGroup]:
     """The group for the running backend, open as long as the context."""
     if sniffio.current_async_library() == "trio":
         async with trio.open_nursery() as nursery:
-            group = _TrioGroup()
+            group = _TrioGroup(nursery.cancel_scope)
             nursery.start_soon(group.keep)
             try:
                 await group.opened.wait()
@@ -304,12 +304,12 @@ class _TrioWork(Work):
         await trio.lowlevel.checkpoint()
 
     def calm(self) -> None:
-        self._scope.shield = True
+        self._scope.shield = not self._group.stopping
 
     def press(self) -> None:
         # Unblocking happens within the assignment, if the task waits for something.
         self._scope.shield = False
-        self._scope.shield = True
+        self.calm()
 
     async def main(self) -> None:
         self.started = True
@@ -334,14 +334,14 @@ class _TrioWork(Work):
                 self._done = _nobody
                 raise
             if not _comes_of_cancelling(several, trio.Cancelled):
-                self._group.stop()
+                self._group.give_up()
                 raise
             error = several
             if self.cancel_called:
                 felt, error = several.split(trio.Cancelled)
                 self.cancelled_caught = felt is not None
         except BaseException:
-            self._group.stop()
+            self._group.give_up()
             raise
         finally:
             self.finished = True
@@ -356,8 +356,9 @@ class _TrioWork(Work):
 
 
 class _TrioGroup(WorkGroup):
-    def __init__(self) -> None:
+    def __init__(self, whole: trio.CancelScope) -> None:
         super().__init__()
+        self._whole = whole
         self.opened = trio.Event()
         self._nursery: trio.Nursery
         self._open = trio.CancelScope(shield=True)
@@ -392,3 +393,8 @@ class _TrioGroup(WorkGroup):
         for work in self._at_work:
             work.stop()
         self._open.cancel()
+
+    def give_up(self) -> None:
+        """Stop whoever holds the group open, too: something must stop the process."""
+        self.stop()
+        self._whole.cancel()

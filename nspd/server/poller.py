@@ -19,6 +19,7 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Any, Protocol
 
 import anyio
@@ -41,8 +42,8 @@ _FEW = 4
 _MUCH = 4
 """What is to be carried out in a turn is put in order from so many on."""
 
-_MOST_LOOKS = 16
-"""Times that a turn looks again, before the event loop gets its own."""
+_LONGEST = 500e-6
+"""Seconds after which a turn looks no more, for the event loop is to get its own turn."""
 
 Handler = Callable[[int], None]
 
@@ -147,12 +148,11 @@ class Poller:
 
     def _turn(self) -> None:
         """Serve what is ready now, and, if that is little, who asks again at once."""
+        until = perf_counter() + _LONGEST
         found = self._find()
         answered = self._serve(found)
-        for _ in range(_MOST_LOOKS):
-            # Whoever has no reply yet waits for a task, which needs the loop.
-            if not 0 < len(found) == answered <= _FEW or self._kicked:
-                return
+        # Whoever has no reply yet waits for a task, which needs the loop.
+        while 0 < len(found) == answered <= _FEW and not self._kicked and perf_counter() < until:
             if not self._lingering.is_due or not (found := self._lingering.look(self._find)):
                 return
             answered = self._serve(found)

@@ -305,6 +305,53 @@ async def test_what_must_stop_the_process_stops_the_other_work() -> None:
     assert ends.errors == []
 
 
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+async def test_what_must_stop_the_process_waits_for_no_clean_up() -> None:
+    """Whoever holds the group open is stopped at once, and not when the slowest work is over."""
+    clean_up = anyio.Event()
+
+    async def slow() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await clean_up.wait()
+
+    async def fails() -> None:
+        raise Stop
+
+    with anyio.fail_after(DEADLINE), contextlib.suppress(Stop, BaseExceptionGroup):
+        async with open_work_group() as group:
+            sibling = group.start(slow, Ends())
+            await until(lambda: sibling.started)
+            group.start(fails, Ends())
+            try:
+                await anyio.sleep_forever()
+            finally:
+                assert not sibling.finished
+                clean_up.set()
+    assert sibling.finished
+
+
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+async def test_stopping_work_is_not_calmed() -> None:
+    """The clock may say that its grace is over just when the daemon stops."""
+
+    async def stubborn() -> None:
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+        work.calm()
+        work.press()
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(DEADLINE):
+        async with open_work_group() as group:
+            work = group.start(stubborn, Ends())
+            await until(lambda: work.started)
+            await checkpoint()
+    assert work.finished
+
+
 async def test_calmed_work_is_stopped_with_the_group() -> None:
     """What was left alone after its End does not keep the daemon from stopping."""
     swallowed: list[bool] = []
