@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -124,23 +124,6 @@ class Client:
         self._theirs.close()
 
 
-@pytest.fixture
-async def poller() -> AsyncIterator[Poller]:
-    """One that is not served yet."""
-    poller = Poller()
-    yield poller
-    poller.close()
-
-
-@pytest.fixture
-def clients() -> Iterator[list[Client]]:
-    """Those made by a test, to be closed."""
-    made: list[Client] = []
-    yield made
-    for client in made:
-        client.close()
-
-
 class Watch:
     """The poller's clock, by which each request takes so long."""
 
@@ -154,68 +137,54 @@ class Watch:
         self._now += self._each
 
 
+Serve = Callable[..., Awaitable[list[int]]]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Serves so many requests, of which each takes so many seconds; the loop's turn for each."""
+
+    async def served(
+        requests: int, each: float, *, answered: bool = True, soon: bool = False
+    ) -> list[int]:
+        poller = Poller()
+        client = Client(poller, requests, Watch(monkeypatch, each), answered=answered)
+        client.soon = soon
+        try:
+            async with client.running():
+                client.ask()
+                await until(lambda: len(client.served) == requests)
+        finally:
+            client.close()
+            poller.close()
+        return client.served
+
+    return served
+
+
 @pytest.mark.anyio
-async def test_who_asks_again_at_once_is_served_in_the_same_turn(
-    poller: Poller, clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_asks_again_at_once_is_served_in_the_same_turn(serve: Serve) -> None:
     """The event loop is not asked in between."""
-    client = Client(poller, 10, Watch(monkeypatch, 10e-6))
-    clients.append(client)
-    async with client.running():
-        client.ask()
-        await until(lambda: len(client.served) == 10)
-    assert len(set(client.served)) == 1
+    assert len(set(await serve(10, 10e-6))) == 1
 
 
 @pytest.mark.anyio
-async def test_who_never_stops_asking_leaves_the_loop_its_turns(
-    poller: Poller, clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_never_stops_asking_leaves_the_loop_its_turns(serve: Serve) -> None:
     """After half a millisecond, whatever is there by then."""
-    client = Client(poller, 100, Watch(monkeypatch, 100e-6))
-    clients.append(client)
-    async with client.running():
-        client.ask()
-        await until(lambda: len(client.served) == 100)
-    most = max(client.served.count(turn) for turn in client.served)
+    turns = await serve(100, 100e-6)
+    most = max(turns.count(turn) for turn in turns)
     assert 5 <= most <= 12, "trio may count twice, or not at all, between two turns of the poller"
 
 
 @pytest.mark.anyio
-async def test_who_keeps_the_daemon_busy_is_not_lingered_for(
-    poller: Poller, clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A turn that took long by itself, such as that of a large batch, is followed by the loop's."""
-    client = Client(poller, 10, Watch(monkeypatch, 5e-3))
-    clients.append(client)
-    async with client.running():
-        client.ask()
-        await until(lambda: len(client.served) == 10)
-    assert len(set(client.served)) >= 5  # see above
-
-
-@pytest.mark.anyio
-async def test_who_waits_for_something_else_is_not_lingered_for(
-    poller: Poller, clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A request without a reply so far waits for a task, which needs the loop."""
-    client = Client(poller, 10, Watch(monkeypatch, 0), answered=False)
-    clients.append(client)
-    async with client.running():
-        client.ask()
-        await until(lambda: len(client.served) == 10)
-    assert len(set(client.served)) >= 5  # see above
-
-
-@pytest.mark.anyio
-async def test_what_is_to_be_done_soon_comes_first(
-    poller: Poller, clients: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such as the rest of a client's requests."""
-    client = Client(poller, 10, Watch(monkeypatch, 0))
-    clients.append(client)
-    client.soon = True
-    async with client.running():
-        client.ask()
-        await until(lambda: len(client.served) == 10)
-    assert len(set(client.served)) >= 5  # see above
+@pytest.mark.parametrize(
+    ("each", "options"),
+    [
+        pytest.param(5e-3, {}, id="a turn that took long by itself, as that of a large batch"),
+        pytest.param(0, {"answered": False}, id="who has no reply yet waits for a task"),
+        pytest.param(0, {"soon": True}, id="something is to be done soon"),
+    ],
+)
+async def test_the_loop_comes_first(serve: Serve, each: float, options: dict[str, bool]) -> None:
+    """Nobody is lingered for then: each request is served in a turn of its own."""
+    assert len(set(await serve(10, each, **options))) >= 5  # see above
