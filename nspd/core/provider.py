@@ -115,7 +115,7 @@ class Results(Protocol):
     def synced(self) -> None:
         """Mark the end of the existing set of a watch; what follows is changes."""
 
-    def on_cancel(self, let_go: Callable[[], object]) -> None:
+    def on_cancel(self, let_go: Callable[[], object], *, returns: bool = False) -> None:
         """Have a function called if the lookup is cancelled; the last one given counts.
 
         It is called in the very step in which nobody wants the records any more,
@@ -123,6 +123,12 @@ class Results(Protocol):
         together that comes later. Let go there of what should not outlive the
         lookup, such as sockets. It must not block. If the lookup has been cancelled
         already, it is called at once.
+
+        Args:
+            let_go: the function.
+            returns: it also has the coroutine return by itself, at once: as by setting
+                the event for which that waits. Then the coroutine is not cancelled
+                besides, unless it goes on all the same (for ``end_grace``).
         """
 
 

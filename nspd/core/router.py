@@ -22,6 +22,7 @@ from nspd.core.admission import admit
 from nspd.core.at_hand import answer_at_hand
 from nspd.core.catalog import Catalog, Entry
 from nspd.core.clock import Clock
+from nspd.core.graces import Graces
 from nspd.core.host import running_providers
 from nspd.core.leveling import sequences
 from nspd.core.limits import Limits
@@ -66,8 +67,8 @@ class Router(Accounts):
         self.clock = clock
         self.work = work
         self.log = log
-        self.end_grace = end_grace
-        """Seconds for which End's reply waits for the work to stop."""
+        self.graces = Graces(clock, end_grace, log)
+        """For how long End's reply waits for the work to stop."""
         self.sweeper = Sweeper(log)
         self.begun = 0
         """Lookups begun since the start."""

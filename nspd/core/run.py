@@ -58,10 +58,11 @@ class Run:
 
     __slots__ = (
         "_base",
-        "_grace",
         "_held",
         "_let_go",
+        "_let_go_returns",
         "_log",
+        "_pressing",
         "_room",
         "_router",
         "_sends",
@@ -120,8 +121,9 @@ class Run:
         self._room: anyio.Event | None = None
         self._sends = 0
         self._work: Work
-        self._grace: Timer | None = None
+        self._pressing: Timer | None = None  # of detached work
         self._let_go: Callable[[], object] | None = None
+        self._let_go_returns = False
         self.started: float
         self.ended: float | None = None
         """When the provider's coroutine ended; None while it runs."""
@@ -190,38 +192,38 @@ class Run:
         self._held = 0
         if self.ended is not None:
             return
-        if self._let_go is not None:
-            self._call_let_go(self._let_go)
-        self._work.cancel()
+        let_go = self._let_go
+        has_let_go = let_go is not None and self._call_let_go(let_go)
+        self._work.cancel(deliver=not (has_let_go and self._let_go_returns))
         self.make_room()  # a send in a shielded scope hears nothing of the cancellation
         if self._work.started:
-            self._grace = self._router.clock.call_later(
-                self._router.end_grace, self._outlived_its_grace
-            )
+            self._router.graces.begin(self)
 
-    def _call_let_go(self, let_go: Callable[[], object]) -> None:
+    def _call_let_go(self, let_go: Callable[[], object]) -> bool:
         try:
             result = let_go()
         # A provider may fail in any way, and ask a cancelled future; End goes on.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             self._log_failure(error)
-        else:
-            if isinstance(result, Coroutine):
-                result.close()
-                self._log_failure(TypeError("what on_cancel is given must be a plain function"))
+            return False
+        if result is not None and isinstance(result, Coroutine):
+            result.close()
+            self._log_failure(TypeError("what on_cancel is given must be a plain function"))
+            return False
+        return True
 
-    def _outlived_its_grace(self) -> None:
-        self._grace = None
+    def outlive_grace(self) -> None:
+        """It was cancelled and goes on: detached work, which no End waits for."""
         self.detached = True
-        self._work.calm()
-        self._grace = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
+        self._work.press()  # it may not have been cancelled yet, but only told
+        self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
         self._router.count_detached(self, 1)
         endings, self.endings = self.endings, []
         for ending in endings:
             ending.run_detached()
 
     def _press_again(self) -> None:
-        self._grace = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
+        self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
         self._work.press()
 
     async def _body(self) -> None:
@@ -235,20 +237,23 @@ class Run:
         self.owner.starved.discard(self)
         if self.ended is None:
             self.ended = self._router.clock.now()
-        if self._grace is not None:
-            self._grace.cancel()
-            self._grace = None
+        if self._pressing is not None:
+            self._pressing.cancel()
+            self._pressing = None
         if self.detached:
             self._router.count_detached(self, -1)
         if error is not None and not self._work.cancel_called:
             self.failure = self._failure(error)
-        self._router.shared.forget(self)
         self._router.forget_if_gone(self.owner)
         endings, self.endings = self.endings, []
         for ending in endings:
             ending.run_over()
-        for part in tuple(self.readers):
-            part.run_ended()
+        if not self.readers:  # it was stopped, and left by all
+            self._router.graces.forget_ended()
+        else:
+            self._router.shared.forget(self)
+            for part in tuple(self.readers):
+                part.run_ended()
 
     def _failure(self, error: BaseException) -> Failure | None:
         cause = _single_cause(error)
@@ -325,11 +330,12 @@ class Run:
             for part in self.readers:
                 part.lookup.pump()
 
-    def on_cancel(self, let_go: Callable[[], object]) -> None:
+    def on_cancel(self, let_go: Callable[[], object], *, returns: bool = False) -> None:
         if self._work.cancel_called:
             self._call_let_go(let_go)
         else:
             self._let_go = let_go
+            self._let_go_returns = returns
 
     def make_room(self) -> None:
         """Let the provider look again whether it may go on."""

@@ -58,14 +58,18 @@ class Work(ABC):
         self.cancel_called = False
         self.cancelled_caught = False
 
-    def cancel(self) -> None:
+    def cancel(self, *, deliver: bool = True) -> None:
         """Cancel the scope; only the first call does anything.
 
         Work whose task has not taken its first step never runs its body.
+
+        Args:
+            deliver: False: the body has been told to return, and feels the cancellation
+                only when it gives way, or is pressed.
         """
         if not self.cancel_called and not self.finished:
             self.cancel_called = True
-            if self.started:
+            if self.started and deliver:
                 self._deliver()
 
     def _settle(self, error: BaseException | None) -> None:
@@ -87,12 +91,11 @@ class Work(ABC):
         """
 
     @abstractmethod
-    def calm(self) -> None:
-        """Stop pressing a task that swallows its cancellation, lest it eat a whole core."""
-
-    @abstractmethod
     def press(self) -> None:
-        """Cancel a calmed task once more, in case it has come to a step that would give way."""
+        """Cancel a task that goes on once more, in case it would give way now; then let it be.
+
+        Pressing it all the time would eat a whole core.
+        """
 
 
 class WorkGroup(ABC):
@@ -140,7 +143,8 @@ def threadsafe_caller() -> Callable[[Callable[[], object]], None]:
 def time_source() -> Callable[[], float]:
     """The running event loop's clock as a plain function: anyio's own asks for the loop first."""
     if sniffio.current_async_library() == "trio":
-        return trio.current_time
+        # What `trio.current_time` calls, which looks for it each time.
+        return trio.lowlevel.current_clock().current_time
     loop = asyncio.get_running_loop()
     if type(loop).__module__.partition(".")[0] == "uvloop":
         # The same clock, but uvloop's own reading of it is rounded to a millisecond.
@@ -173,26 +177,45 @@ class _AsyncioWork(Work):
     task: asyncio.Task[None]
 
     def _deliver(self) -> None:
-        self._scope.cancel()
+        awaited = _awaited_by(self.task, self._scope)
+        if awaited is None:
+            self._scope.cancel()
+            return
+        # What the scope would do first. It would also look again at every turn of the
+        # loop, which for most work costs more than all the rest of its end.
+        if not awaited.done():
+            self.task.cancel()
+        self._group.look_after(self)
+
+    def insist(self) -> None:
+        """Cancel the scope of work that goes on in spite of a cancelled task."""
+        if not self.finished:
+            self._scope.cancel()
 
     async def give_way(self) -> None:
+        self._scope.cancel()
         if anyio.current_effective_deadline() == -math.inf:
             raise asyncio.CancelledError
         await asyncio.sleep(0)  # what is shielded may send for long, and others want their turn
 
-    def calm(self) -> None:
+    def press(self) -> None:
+        if self.finished:
+            return
+        self._calm()
+        deliver = getattr(self._scope, "_deliver_cancellation", None)
+        if not self._scope.cancel_called:
+            self._scope.cancel()
+        elif deliver is not None:
+            deliver(self._scope)
+        self._calm()
+
+    def _calm(self) -> None:
         # anyio's scope cancels its task again at every turn of the loop, and has
         # no way to say "once is enough"; what it has is the handle of that turn.
         # The test swallowed-cancel fails should a release of anyio change this.
         again = getattr(self._scope, "_cancel_handle", None)
         if again is not None:
             again.cancel()
-
-    def press(self) -> None:
-        deliver = getattr(self._scope, "_deliver_cancellation", None)
-        if deliver is not None and not self.finished:
-            deliver(self._scope)
-            self.calm()
 
     async def main(self) -> None:
         self.started = True
@@ -227,10 +250,27 @@ class _AsyncioWork(Work):
             error = None  # its traceback points at this very frame
 
 
+def _awaited_by(
+    task: asyncio.Task[None], scope: anyio.CancelScope
+) -> asyncio.Future[object] | None:
+    """What a task waits for, if no other scope, which may be a shield, is within this one.
+
+    Then cancelling the scope comes to cancelling the task, unless what it waits for is
+    there already: anyio gives it that first, lest it be lost. Both know of this, but
+    have no public way to say it; if a release of them changes, the answer is None.
+    """
+    if task not in getattr(scope, "_tasks", ()):
+        return None  # but in that of the other scope
+    awaited = getattr(task, "_fut_waiter", None)
+    return awaited if isinstance(awaited, asyncio.Future) else None
+
+
 class _AsyncioGroup(WorkGroup):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
+        self._cancelled: list[_AsyncioWork] = []
+        self._to_insist: list[_AsyncioWork] = []
         # Held here, for the loop holds its tasks weakly.
         self._at_work: set[_AsyncioWork] = set()
         # What `anyio.CancelScope` makes on this backend, which it looks up each time.
@@ -276,6 +316,20 @@ class _AsyncioGroup(WorkGroup):
         self.running += 1
         return work
 
+    def look_after(self, work: _AsyncioWork) -> None:
+        """Insist on a cancellation unless the task, which has been cancelled, ends at once."""
+        if not (self._cancelled or self._to_insist):
+            self._loop.call_soon(self._look)
+        self._cancelled.append(work)
+
+    def _look(self) -> None:
+        # A task cancelled since the last look may not have had its turn yet.
+        due, self._to_insist, self._cancelled = self._to_insist, self._cancelled, []
+        for work in due:
+            work.insist()
+        if self._to_insist:
+            self._loop.call_soon(self._look)
+
     def ended(self, work: _AsyncioWork) -> None:
         """Forget work whose task is in its last step (called by it)."""
         self._at_work.discard(work)
@@ -287,7 +341,7 @@ class _TrioWork(Work):
     """All of this backend's work runs within a scope that is cancelled from the start.
 
     Each has a shield against that, and to cancel it is to take the shield away. So
-    one scope is enough both to cancel work and to leave it alone again (`calm`):
+    one scope is enough both to cancel work and to leave it alone again (`press`):
     trio's scopes are cancelled for good, and each costs as much as the rest of a task.
     """
 
@@ -303,13 +357,10 @@ class _TrioWork(Work):
         self._scope.shield = False
         await trio.lowlevel.checkpoint()
 
-    def calm(self) -> None:
-        self._scope.shield = not self._group.stopping
-
     def press(self) -> None:
         # Unblocking happens within the assignment, if the task waits for something.
         self._scope.shield = False
-        self.calm()
+        self._scope.shield = not self._group.stopping
 
     async def main(self) -> None:
         self.started = True

@@ -260,7 +260,7 @@ class Server:
         for link in list(self.links):
             link.connection.give_up()
         self.check_drained()
-        with anyio.move_on_after(self.router.end_grace + _LAST_WORDS):
+        with anyio.move_on_after(self.router.graces.seconds + _LAST_WORDS):
             await self._emptied.wait()
 
     def _stop_listening(self) -> None:

@@ -97,7 +97,7 @@ class Recorder:
         if self.synced_at is None:
             self.synced_at = len(self.records)
 
-    def on_cancel(self, let_go: Callable[[], object]) -> None:
+    def on_cancel(self, let_go: Callable[[], object], *, returns: bool = False) -> None:
         self._let_go = let_go
         if self._is_cancelled:
             let_go()

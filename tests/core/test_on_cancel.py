@@ -9,7 +9,18 @@ import anyio
 import pytest
 
 from nspd.core.provider import Query, Results
-from tests.core.world import Scripted, ask, named, next_ex, open_world, turns, until, work_known
+from tests.backends import VIRTUAL_TIME
+from tests.core.world import (
+    Scripted,
+    ask,
+    named,
+    next_ex,
+    open_world,
+    turns,
+    until,
+    work_known,
+    work_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -153,3 +164,101 @@ async def test_who_names_it_too_late_has_it_called_at_once() -> None:
         await turns()
         assert await work_known(lookup.end()) == "stopped"
         assert told == ["cancelled"]
+
+
+class Returning:
+    """A lookup that is told to return, and notes whether it was cancelled besides."""
+
+    def __init__(self) -> None:
+        self.hung_up = anyio.Event()
+        self.felt = 0
+
+    async def __call__(self, query: Query, results: Results) -> None:
+        """Wait to be told."""
+        results.on_cancel(self.hung_up.set, returns=True)
+        try:
+            await self.hung_up.wait()
+            await turns()
+        except anyio.get_cancelled_exc_class():
+            self.felt += 1
+            raise
+
+
+async def test_who_returns_by_itself_is_not_cancelled_besides() -> None:
+    """It may even wait a little on its way; End says that the work has stopped."""
+    body = Returning()
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await turns()
+        work = work_of(lookup)
+        call = next_ex(lookup)
+        ending = lookup.end()
+        assert (call.code, work.cancel_called) == (10111, True)
+        assert await work_known(ending) == "stopped"
+        assert (body.felt, work.cancelled_caught) == (0, False)
+
+
+@VIRTUAL_TIME
+async def test_who_does_not_return_as_promised_is_cancelled_after_the_grace() -> None:
+    """Its End says "detached", and then it ends (C9)."""
+    felt: list[bool] = []
+
+    async def body(query: Query, results: Results) -> None:
+        results.on_cancel(lambda: None, returns=True)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            felt.append(True)
+
+    async with open_world(Scripted(body), end_grace=0.1) as world:
+        lookup = ask(world.session())
+        await turns()
+        work = work_of(lookup)
+        ending = lookup.end()
+        await anyio.sleep(0.09)
+        assert (ending.work, felt) == (None, [])
+        await anyio.sleep(0.02)
+        assert await work_known(ending) == "detached"
+        await until(lambda: work.finished)
+        assert (felt, work.cancelled_caught) == ([True], True)
+
+
+@pytest.mark.parametrize("mistake", [raises, asks_a_cancelled_future, waits])
+async def test_who_fails_to_have_it_return_has_it_cancelled(mistake: Callable[[], object]) -> None:
+    """The promise came with a function that did not keep it."""
+
+    async def body(query: Query, results: Results) -> None:
+        results.on_cancel(mistake, returns=True)
+        await anyio.sleep_forever()
+
+    async with open_world(Scripted(body)) as world:
+        world.log.announced.add("provider failed")
+        lookup = ask(world.session())
+        await turns()
+        work = work_of(lookup)
+        assert await work_known(lookup.end()) == "stopped"
+        assert work.cancelled_caught
+
+
+@pytest.mark.parametrize("within", ["room", "send"])
+async def test_who_is_to_return_and_sends_gives_way(within: str) -> None:
+    """Nobody wants the record: whether it waits for room or comes to send, it goes no further."""
+    hung_up = anyio.Event()
+    passed: list[str] = []
+
+    async def body(query: Query, results: Results) -> None:
+        results.on_cancel(hung_up.set, returns=True)
+        if within == "room":
+            for number in range(100):
+                await results.send(named(f"r{number}"))
+        else:
+            await hung_up.wait()
+            await results.send(named("late"))
+        passed.append(within)
+
+    async with open_world(Scripted(body)) as world:
+        lookup = ask(world.session())
+        await turns()
+        work = work_of(lookup)
+        assert await work_known(lookup.end()) == "stopped"
+        assert (passed, work.cancelled_caught) == ([], True)

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+import nspd.core.work
 from nspd.core.work import Work, give_way_if_cancelled, open_work_group, time_source
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
@@ -173,7 +174,7 @@ async def test_a_cancelled_host_leaves_no_task_behind() -> None:
 
 
 async def test_give_way_raises_again_what_was_swallowed() -> None:
-    """`give_way` ends work that has swallowed its cancellation, even after `calm`."""
+    """`give_way` ends work that has swallowed its cancellation, even after `press`."""
     swallowed = anyio.Event()
     go_on = anyio.Event()
     passed: list[bool] = []
@@ -195,7 +196,7 @@ async def test_give_way_raises_again_what_was_swallowed() -> None:
         await checkpoint()
         work.cancel()
         await until(swallowed.is_set)
-        work.calm()
+        work.press()
         go_on.set()
         await until(lambda: work.finished)
         assert (passed, work.cancelled_caught, ends.errors) == ([], True, [None])
@@ -222,8 +223,8 @@ async def test_give_way_respects_a_shield() -> None:
         assert (steps, work.cancelled_caught) == (["cleaned up"], True)
 
 
-async def test_calm_and_press() -> None:
-    """Calmed work is left alone until it is pressed, and then resumed once."""
+async def test_pressed_once_and_left_alone() -> None:
+    """Work that was pressed is left alone until it is pressed again, and then resumed once."""
     resumed = 0
     released = anyio.Event()
 
@@ -240,8 +241,8 @@ async def test_calm_and_press() -> None:
         await until(lambda: work.started)
         await checkpoint()
         work.cancel()
-        await until(lambda: resumed >= 1)
-        work.calm()
+        await until(lambda: resumed >= 5)
+        work.press()
         for _ in range(3):
             await checkpoint()
         before = resumed
@@ -255,6 +256,155 @@ async def test_calm_and_press() -> None:
         assert resumed == before + 1
         released.set()
         await until(lambda: work.finished)
+
+
+async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> None:
+    """The grace may be over before the daemon has looked whether the work has ended."""
+    resumed = 0
+    released = anyio.Event()
+
+    async def body() -> None:
+        nonlocal resumed
+        while not released.is_set():
+            try:
+                await released.wait()
+            except anyio.get_cancelled_exc_class():
+                resumed += 1
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        work.press()
+        for _ in range(5):
+            await checkpoint()
+        assert resumed in (1, 2)
+        before = resumed
+        for _ in range(50):
+            await checkpoint()
+        assert resumed == before
+        released.set()
+        await until(lambda: work.finished)
+
+
+@pytest.fixture(params=["as released", "other insides"])
+def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What work on asyncio reads of tasks and scopes; a release of theirs may not have it."""
+    if request.param == "other insides":
+        monkeypatch.setattr(nspd.core.work, "_awaited_by", lambda task, scope: None)
+
+
+@pytest.mark.usefixtures("insides")
+async def test_swallowing_once_is_not_enough() -> None:
+    """Each thing that the body waits for after its End is cancelled, too, soon enough."""
+    swallowed = 0
+
+    async def body() -> None:
+        nonlocal swallowed
+        for _ in range(3):
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    swallowed += 1
+        await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        for _ in range(20):
+            await checkpoint()
+        assert work.finished
+        assert (swallowed, work.cancelled_caught, ends.errors) == (3, True, [None])
+
+
+@pytest.mark.usefixtures("insides")
+async def test_what_came_before_the_cancellation_is_not_lost() -> None:
+    """Who has what he waited for goes on with it, and is cancelled at what he awaits next."""
+    came: list[str] = []
+    there = anyio.Event()
+
+    async def body() -> None:
+        await there.wait()
+        came.append("what was waited for")
+        await anyio.sleep_forever()
+        came.append("more")
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        there.set()
+        work.cancel()
+        for _ in range(20):
+            await checkpoint()
+        assert (came, work.finished, work.cancelled_caught) == (["what was waited for"], True, True)
+
+
+@pytest.mark.usefixtures("insides")
+@pytest.mark.parametrize("when", ["before", "in between", "after"])
+async def test_a_shield_holds(when: str) -> None:
+    """A shielded step is not interrupted, whether it began before the cancellation or after."""
+    steps: list[str] = []
+    go_on = anyio.Event()
+
+    async def body() -> None:
+        try:
+            if when != "before":
+                await (anyio.sleep_forever() if when == "after" else checkpoint())
+        finally:
+            with anyio.CancelScope(shield=True):
+                await go_on.wait()
+                steps.append("cleaned up")
+        await checkpoint()
+        steps.append("not reached")
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        if when != "in between":
+            await checkpoint()
+        work.cancel()
+        for _ in range(20):
+            await checkpoint()
+        assert (steps, work.finished) == ([], False)
+        go_on.set()
+        await until(lambda: work.finished)
+        assert (steps, work.cancelled_caught) == (["cleaned up"], True)
+
+
+@pytest.mark.usefixtures("insides")
+async def test_a_childs_shield_holds() -> None:
+    """What a task group's children shield is theirs, too."""
+    steps: list[str] = []
+    go_on = anyio.Event()
+
+    async def child() -> None:
+        with anyio.CancelScope(shield=True):
+            await go_on.wait()
+            steps.append("child")
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child)
+            await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        for _ in range(3):
+            await checkpoint()
+        work.cancel()
+        for _ in range(20):
+            await checkpoint()
+        assert (steps, work.finished) == ([], False)
+        go_on.set()
+        await until(lambda: work.finished)
+        assert (steps, work.cancelled_caught) == (["child"], True)
 
 
 async def test_outside_of_work_there_is_nothing_to_give_way_to() -> None:
@@ -340,7 +490,7 @@ async def test_stopping_work_is_not_calmed() -> None:
     async def stubborn() -> None:
         with contextlib.suppress(anyio.get_cancelled_exc_class()):
             await anyio.sleep_forever()
-        work.calm()
+        work.press()
         work.press()
         await anyio.sleep_forever()
 
@@ -368,7 +518,7 @@ async def test_calmed_work_is_stopped_with_the_group() -> None:
             await until(lambda: work.started)
             await checkpoint()
             work.cancel()
-            work.calm()
+            work.press()
             await until(lambda: len(swallowed) == 1)
             for _ in range(5):
                 await checkpoint()

@@ -138,23 +138,23 @@ def end_twice(original: Any, self: Lookup) -> Ending:
 
 
 @fault(Work, "cancel")
-def work_goes_on(original: Any, self: Work) -> None:
+def work_goes_on(original: Any, self: Work, **how: bool) -> None:
     """End releases the calls and leaves the provider running (C8)."""
 
 
 @fault(Work, "cancel")
-def ended_before_started(original: Any, self: Work) -> None:
+def ended_before_started(original: Any, self: Work, **how: bool) -> None:
     """Work that was ended before its first step begins all the same."""
     if self.started:
-        original(self)
+        original(self, **how)
 
 
 @fault(Work, "cancel")
-def cancel_again(original: Any, self: Work) -> None:
+def cancel_again(original: Any, self: Work, **how: bool) -> None:
     """The provider's scope is cancelled, and then cancelled again (C9)."""
-    original(self)
+    original(self, **how)
     self.cancel_called = False
-    original(self)
+    original(self, **how)
 
 
 @fault(Ending, "owe")

@@ -174,9 +174,9 @@ class Rig:
         cancel = Work.cancel
         delivers = [(kind, kind._deliver) for kind in Work.__subclasses__()]
 
-        def noted(work: Work) -> None:
+        def noted(work: Work, *, deliver: bool = True) -> None:
             before = work.cancel_called
-            cancel(work)
+            cancel(work, deliver=deliver)
             if work.cancel_called and not before:
                 self.facts.append(("cancelled",))
 

@@ -29,7 +29,7 @@ TELL_AFTER = 0.02
 Their sockets are closed by then.
 """
 
-TELL_AT_LATEST = 0.1
+TELL_AT_LATEST = 0.25
 """Seconds after which they find out in any case."""
 
 MOST_UNTOLD = 2048
@@ -161,8 +161,9 @@ class Flights:
         """
         flight.waiters.pop(landed, None)
         if not flight.waiters:
-            if self._by_place.get(flight.place) is flight:
-                del self._by_place[flight.place]
+            later = self._by_place.pop(flight.place, flight)
+            if later is not flight:
+                self._by_place[flight.place] = later
             news = flight.line.hang_up()
             if news is not None:
                 self._news.append(news)

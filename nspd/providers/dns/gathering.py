@@ -87,9 +87,10 @@ class Gathering:
         Their sockets are closed when this returns, and no other is opened.
         """
         self._closed = True
-        waiting, self._waiting = self._waiting, {}
-        for each in waiting.values():
-            self._resolver.flights.leave(each.flight, each.landed)
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            for each in waiting.values():
+                self._resolver.flights.leave(each.flight, each.landed)
 
     def hang_up(self) -> None:
         """Close, and wake who waits for more.

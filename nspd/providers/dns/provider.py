@@ -205,7 +205,7 @@ class DnsProvider(Provider):
         flush = bool(query.control_flags & _FLUSHCACHE)
         sent = 0
         with Gathering(self._resolver, flush=flush, story=query.story, uid=query.uid) as gathering:
-            results.on_cancel(gathering.hang_up)
+            results.on_cancel(gathering.hang_up, returns=True)
             find = self._usable(gathering.find, query)
             while True:
                 step = solver.step(find)

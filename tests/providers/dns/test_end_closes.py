@@ -36,10 +36,10 @@ async def test_when_end_returns_the_sockets_are_closed(kind: str, name: str) -> 
             ]
             calls = [next_ex(lookup) for lookup in lookups]
             await until(lambda: count_sockets() >= before + 2 * LOOKUPS)
-            for lookup in lookups:
-                lookup.end()
+            endings = [lookup.end() for lookup in lookups]
             assert count_sockets() == before
             assert {call.code for call in calls} == {10111}
+            assert {await work_known(ending) for ending in endings} == {"stopped"}
 
 
 async def test_who_leaves_a_shared_question_closes_nothing() -> None:

@@ -42,7 +42,7 @@ class Nobody:
     def synced(self) -> None:
         """Take note."""
 
-    def on_cancel(self, let_go: Any) -> None:
+    def on_cancel(self, let_go: Any, *, returns: bool = False) -> None:
         """Take no note."""
 
     async def run_blocking(self, function: Any, *args: Any) -> Any:

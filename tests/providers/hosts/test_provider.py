@@ -69,7 +69,7 @@ class Received:
         """Note where the existing set ended."""
         self.synced_at = len(self.records)
 
-    def on_cancel(self, let_go: Callable[[], object]) -> None:
+    def on_cancel(self, let_go: Callable[[], object], *, returns: bool = False) -> None:
         """Take no note: nothing is to be let go of."""
 
     async def has(self, count: int) -> None:
