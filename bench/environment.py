@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import nspd
 from bench import processes, resolved
 
 
 def environment() -> dict[str, Any]:
     """Interpreter, kernel, processor and versions, as the JSON files hold them."""
     versions: dict[str, str | None] = {
-        "nspd": nspd.__version__,
+        "nspd": _nspd_version(),
         "systemd-resolved": resolved.version(),
     }
     for package in ("anyio", "trio", "uvloop", "msgspec", "grpcio", "dnspython", "aiodns"):
@@ -29,6 +29,12 @@ def environment() -> dict[str, Any]:
         "cpus_server_and_client": processes.CPUS,
         "versions": versions,
     }
+
+
+def _nspd_version() -> str:
+    command = [*processes.nspd_command(), "--version"]
+    done = subprocess.run(command, cwd=processes.ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip().rpartition("version ")[2]
 
 
 def _cpu_model() -> str:

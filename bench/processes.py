@@ -55,6 +55,12 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+def nspd_command() -> list[str]:
+    """The command ``nspd`` that is measured: that of this checkout, or another (BENCH_NSPD)."""
+    other = os.environ.get("BENCH_NSPD")
+    return [other] if other else python("nspd.cli.nspd")
+
+
 @contextlib.contextmanager
 def server(
     command: Sequence[str], path: Path, log: Path, cpu: int | None = CPUS[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.processes import NotAvailable, python, server
+from bench.processes import NotAvailable, nspd_command, python, server
 
 NAME = "printer.example"
 """The name that every peer is asked for: in the hosts file, so no peer has it built in."""
@@ -68,7 +68,7 @@ bytes_per_user = 8_000_000_000
 [log]
 level = "warning"
 {providers}""")
-    command = python("nspd.cli.nspd", "serve", "--config", str(config), "--socket", str(path))
+    command = [*nspd_command(), "serve", "--config", str(config), "--socket", str(path)]
     with server(command, path, directory / f"nspd-{loop}.log") as pid:
         yield path, pid
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import click
 
 from nspd import __version__
@@ -14,8 +16,23 @@ VERBS = {
 }
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        core = find_spec("nspd.core.lookup")
+        is_compiled = core is not None and not str(core.origin).endswith(".py")
+        click.echo(f"nspd, version {__version__}{', compiled' if is_compiled else ''}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, lazy=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="nspd")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """A name service daemon whose lookups can be cancelled.
 

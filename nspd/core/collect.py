@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from nspd.core.outcome import Failure, Outcome, failure_of
 from nspd.core.waiting import Waiter
 from nspd.model import errors
@@ -17,6 +19,7 @@ MOST_RECORDS = 10_000
 MOST_BYTES = 1024 * 1024
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Collector(Waiter):
     """Takes every record of a lookup of its own, then ends it and reports.
 

@@ -372,11 +372,11 @@ class Lookup:
         refusal: errors.WSAError | None = None
         while sequence:
             part = sequence[0]
-            if part.outcome is None:
+            if not part.over:
                 refusal = ask(part) or refusal
                 if part.peek():
                     break
-                if part.outcome is None:
+                if not part.over:
                     return None
             if part.known or part.given:
                 break

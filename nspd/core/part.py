@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from nspd.core.outcome import Failure
 from nspd.model import errors
 from nspd.model.queryset import QuerySet, weight
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from nspd.core.run import Run
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Part:
     """What a lookup has asked of one provider. Owned by its lookup."""
 
@@ -61,6 +64,11 @@ class Part:
         self.error: int | None = None
         self.setting: str | None = None
         self.budget: Timer | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it is over."""
+        return self.outcome is not None
 
     # Beginning
 

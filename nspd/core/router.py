@@ -19,7 +19,6 @@ import anyio
 
 from nspd.core.accounts import Accounts
 from nspd.core.admission import admit
-from nspd.core.at_hand import answer_at_hand
 from nspd.core.catalog import Catalog, Entry
 from nspd.core.clock import Clock
 from nspd.core.graces import Graces
@@ -165,9 +164,6 @@ class Router(Accounts):
         if self.observer is not None:
             self.observer.lookup_begun(lookup)
         return lookup
-
-    # Assigned, not called from here: one call more would count for a lookup at hand.
-    answer_at_hand = answer_at_hand
 
     def _cancel_waiting(self, session: Session) -> None:
         for lookup in [lk for lk in session.lookups.values() if lk.waiting.first is not None]:

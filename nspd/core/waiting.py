@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from nspd.core.outcome import CANCELLED, TIMED_OUT, Failure, Outcome
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from nspd.core.lookup import Lookup
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Waiter:
     """One NextEx with no record ready. Settled exactly once, by whoever is first (C5).
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
+from nspd.core.at_hand import answer_at_hand
 from nspd.core.collect import MOST_BYTES, Collector
 from nspd.core.ending import Ending
 from nspd.core.outcome import CANCELLED, INVALID_HANDLE, Failure, Outcome
@@ -193,6 +195,7 @@ def _ended(id: Id, ending: Ending) -> bytes:
     return encode.result(id, EndResult(cancelled=ending.cancelled, work=ending.work))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WholeLookup(Collector):
     """One `nspd.Lookup` under way."""
 
@@ -255,8 +258,8 @@ def lookup(connection: Connection, request: Request, sink: Sink) -> bytes | None
     p = request.params
     session = connection.session
     check_may_look_up(connection)
-    at_hand = session.router.answer_at_hand(
-        session, p.restrictions, p.control_flags, p.provider_id, p.policy
+    at_hand = answer_at_hand(
+        session.router, session, p.restrictions, p.control_flags, p.provider_id, p.policy
     )
     if at_hand is not None:
         records, verdicts = at_hand

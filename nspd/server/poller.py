@@ -25,6 +25,7 @@ from typing import Any, Protocol
 import anyio
 import sniffio
 import trio
+from mypy_extensions import mypyc_attr
 
 from nspd.server.lingering import Lingering
 
@@ -61,6 +62,7 @@ class Stages(Protocol):
         """One of the two has raised (the exception is being handled): a bug, which stays here."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Poller:
     """Serves descriptors with plain functions. Opened and closed by the server.
 
@@ -191,7 +193,9 @@ class Poller:
             self._loop.add_reader(self._epoll, self._turn)
             await anyio.sleep_forever()
         finally:
-            self._loop.remove_reader(self._epoll)
+            # Typed as giving a bool, but uvloop gives None, and compiled code looks.
+            remove_reader: Callable[[Any], object] = self._loop.remove_reader
+            remove_reader(self._epoll)
 
     def close(self) -> None:
         """Let go of the epoll; the registered descriptors are their owners' to close."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,15 @@ def test_version() -> None:
 
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"nspd, version {__version__}\n")
+
+
+def test_version_of_a_compiled_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so: a report of a fault has to."""
+    from nspd import __version__
+
+    def find(name: str) -> ModuleSpec:
+        assert name == "nspd.core.lookup"
+        return ModuleSpec(name, None, origin="lookup.cpython-311-x86_64-linux-gnu.so")
+
+    monkeypatch.setattr("nspd.cli.nspd.find_spec", find)
+    assert run("--version").stdout == f"nspd, version {__version__}, compiled\n"

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from nspd.core.at_hand import answer_at_hand
 from nspd.core.catalog import Entry
 from nspd.core.choice import decide
 from nspd.core.lookup import Lookup
@@ -270,7 +271,7 @@ async def test_at_hand_in_one_step() -> None:
     """A whole lookup in one step does not pass over the levels."""
     async with levels(Leveled("w"), primary()) as (world, session):
         query = QuerySet(service_instance_name="user@example.org", namespace=EMAIL)
-        assert world.router.answer_at_hand(session, query, 0xFF0, None, "all") is None
+        assert answer_at_hand(world.router, session, query, 0xFF0, None, "all") is None
 
 
 async def register(world: World, session: Session, **options: Any) -> Failure | None:

@@ -1,0 +1,50 @@
+"""Which modules are compiled, if one asks for that."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bench import processes
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def compiled_modules() -> list[str]:
+    """As pyproject.toml has them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    include: list[str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"][
+        "include"
+    ]
+    return include
+
+
+def test_each_module_is_there_once_and_in_order() -> None:
+    """A file that was renamed would silently be compiled no more."""
+    modules = compiled_modules()
+    assert "nspd/core/lookup.py" in modules
+    assert [name for name in modules if not (ROOT / name).is_file()] == []
+    assert modules == sorted(set(modules))
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_module_has_what_mypyc_does_not_know(module: str) -> None:
+    """Async generators end the build; a msgspec type would lose what it is."""
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.AsyncFunctionDef):
+            yields = [each for each in ast.walk(node) if isinstance(each, ast.Yield)]
+            assert not yields, f"{node.name} is an async generator"
+        if isinstance(node, ast.ClassDef):
+            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+            assert "Struct" not in bases, f"{node.name} is a msgspec type"
+
+
+def test_the_bench_measures_the_nspd_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the checkout, unless BENCH_NSPD names another."""
+    monkeypatch.delenv("BENCH_NSPD", raising=False)
+    assert processes.nspd_command() == processes.python("nspd.cli.nspd")
+    monkeypatch.setenv("BENCH_NSPD", "/opt/nspd/bin/nspd")
+    assert processes.nspd_command() == ["/opt/nspd/bin/nspd"]
