@@ -104,6 +104,8 @@ class WorkGroup(ABC):
     def __init__(self) -> None:
         self.running = 0
         """Tasks that have not ended."""
+        self.started = 0
+        """Tasks started so far."""
         self.stopping = False
 
     @abstractmethod
@@ -314,6 +316,7 @@ class _AsyncioGroup(WorkGroup):
         work.task = task
         self._at_work.add(work)
         self.running += 1
+        self.started += 1
         return work
 
     def look_after(self, work: _AsyncioWork) -> None:
@@ -431,6 +434,7 @@ class _TrioGroup(WorkGroup):
         self._nursery.start_soon(work.main)
         self._at_work.add(work)
         self.running += 1
+        self.started += 1
         return work
 
     def ended(self, work: _TrioWork) -> None:

@@ -82,6 +82,8 @@ class Poller:
         """Within a turn: have something carried out, once all that is ready was read."""
         self.before_waiting: Callable[[Stages], None] = self._sends.append
         """Within a turn: have something sent at its end, once all was carried out."""
+        self.count_started: Callable[[], int] = _nothing
+        """How many tasks have been started so far by what is served."""
         self._lingering = Lingering()
         self._kicked = False
         self._turning = False
@@ -151,10 +153,16 @@ class Poller:
     def _turn(self) -> None:
         """Serve what is ready now, and, if that is little, who asks again at once."""
         until = perf_counter() + _LONGEST
+        started = self.count_started()
         found = self._find()
         answered = self._serve(found)
-        # Whoever has no reply yet waits for a task, which needs the loop.
-        while 0 < len(found) == answered <= _FEW and not self._kicked and perf_counter() < until:
+        # A task needs the loop: one that owes a reply, and one that is to take its first step.
+        while (
+            0 < len(found) == answered <= _FEW
+            and not self._kicked
+            and self.count_started() == started
+            and perf_counter() < until
+        ):
             if not self._lingering.is_due or not (found := self._lingering.look(self._find)):
                 return
             answered = self._serve(found)
@@ -201,6 +209,10 @@ class Poller:
         """Let go of the epoll; the registered descriptors are their owners' to close."""
         self._epoll.close()
         os.close(self._knock)
+
+
+def _nothing() -> int:
+    return 0
 
 
 def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:

@@ -88,6 +88,7 @@ class Server:
         self.limits_told: dict[str, int | float] = msgspec.structs.asdict(settings.limits)
         self._listener = listener
         poller.arrange = Link.arrange
+        poller.count_started = lambda: router.work.started
         poller.register(listener.socket.fileno(), READ, self._accept)
 
     # Clients

@@ -72,6 +72,9 @@ class Client:
         """The event loop's turn."""
         self.soon = False
         """Whether each request leaves something to be done soon."""
+        self.works = False
+        """Whether each request starts work, whose first step is the event loop's."""
+        poller.count_started = lambda: len(self.served) if self.works else 0
 
     def ask(self) -> None:
         """Send the next request, if there is one."""
@@ -145,11 +148,17 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Serves so many requests, of which each takes so many seconds; the loop's turn for each."""
 
     async def served(
-        requests: int, each: float, *, answered: bool = True, soon: bool = False
+        requests: int,
+        each: float,
+        *,
+        answered: bool = True,
+        soon: bool = False,
+        works: bool = False,
     ) -> list[int]:
         poller = Poller()
         client = Client(poller, requests, Watch(monkeypatch, each), answered=answered)
         client.soon = soon
+        client.works = works
         try:
             async with client.running():
                 client.ask()
@@ -183,6 +192,7 @@ async def test_who_never_stops_asking_leaves_the_loop_its_turns(serve: Serve) ->
         pytest.param(5e-3, {}, id="a turn that took long by itself, as that of a large batch"),
         pytest.param(0, {"answered": False}, id="who has no reply yet waits for a task"),
         pytest.param(0, {"soon": True}, id="something is to be done soon"),
+        pytest.param(0, {"works": True}, id="work that was begun has not taken its first step"),
     ],
 )
 async def test_the_loop_comes_first(serve: Serve, each: float, options: dict[str, bool]) -> None:
