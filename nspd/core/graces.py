@@ -69,15 +69,21 @@ class Graces:
             self._timer = None
 
     def _look(self) -> None:
-        self._timer = None
-        queue, now = self._queue, self._clock.now()
+        now = self._clock.now()
         left = _SLICE
-        while queue and left and (queue[0][0] <= now or queue[0][1].ended is not None):
-            run = queue.popleft()[1]
+        # Who is told may have others cancelled, and have them end: the queue is read anew.
+        while left and (queue := self._queue):
+            when, run = queue[0]
+            if when > now and run.ended is None:
+                break
+            queue.popleft()
             if run.ended is None:
                 left -= 1
                 call_guarded(self._log, "detaching work failed", run.outlive_grace)
-        if queue:
+        if self._timer is not None:
+            self._timer.cancel()  # one that was set meanwhile, or the one that has fired
+            self._timer = None
+        if self._queue:
             # If more are due, then later than now: others get their turn before that.
-            when = max(queue[0][0], self._clock.now())
+            when = max(self._queue[0][0], self._clock.now())
             self._timer = self._clock.call_at(when, self._look)

@@ -46,7 +46,15 @@ class Work(ABC):
     (the body awaited something that somebody else cancelled) is such an error.
     """
 
-    __slots__ = ("_body", "_done", "cancel_called", "cancelled_caught", "finished", "started")
+    __slots__ = (
+        "_body",
+        "_done",
+        "_is_told",
+        "cancel_called",
+        "cancelled_caught",
+        "finished",
+        "started",
+    )
 
     def __init__(
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
@@ -57,6 +65,7 @@ class Work(ABC):
         self.finished = False
         self.cancel_called = False
         self.cancelled_caught = False
+        self._is_told = False  # cancelled, but not delivered
 
     def cancel(self, *, deliver: bool = True) -> None:
         """Cancel the scope; only the first call does anything.
@@ -69,8 +78,11 @@ class Work(ABC):
         """
         if not self.cancel_called and not self.finished:
             self.cancel_called = True
-            if self.started and deliver:
-                self._deliver()
+            if self.started:
+                if deliver:
+                    self._deliver()
+                else:
+                    self._is_told = True
 
     def _settle(self, error: BaseException | None) -> None:
         """Tell how it ended, and let go of who asked: they hold this work, too."""
@@ -94,7 +106,8 @@ class Work(ABC):
     def press(self) -> None:
         """Cancel a task that goes on once more, in case it would give way now; then let it be.
 
-        Pressing it all the time would eat a whole core.
+        Pressing it all the time would eat a whole core. A task that has only been told
+        may be pressed until the next call.
         """
 
 
@@ -214,9 +227,13 @@ class _AsyncioWork(Work):
     def _calm(self) -> None:
         # anyio's scope cancels its task again at every turn of the loop, and has
         # no way to say "once is enough"; what it has is the handle of that turn.
+        # Without one it would begin anew when the task leaves a scope within.
         # The test swallowed-cancel fails should a release of anyio change this.
-        again = getattr(self._scope, "_cancel_handle", None)
-        if again is not None:
+        again = getattr(self._scope, "_cancel_handle", self)
+        if again is None:
+            again = self._group.do_nothing_soon()
+            self._scope._cancel_handle = again  # type: ignore[attr-defined]
+        if again is not self:
             again.cancel()
 
     async def main(self) -> None:
@@ -245,6 +262,9 @@ class _AsyncioWork(Work):
             if not _comes_of_cancelling(several, asyncio.CancelledError):
                 raise
             error = several
+            if self.cancel_called:
+                felt, error = several.split(asyncio.CancelledError)
+                self.cancelled_caught = felt is not None
         finally:
             self.finished = True
             self._group.ended(self)
@@ -319,6 +339,10 @@ class _AsyncioGroup(WorkGroup):
         self.started += 1
         return work
 
+    def do_nothing_soon(self) -> asyncio.Handle:
+        """A turn of the loop in which nothing is done."""
+        return self._loop.call_soon(_nobody, None)
+
     def look_after(self, work: _AsyncioWork) -> None:
         """Insist on a cancellation unless the task, which has been cancelled, ends at once."""
         if not (self._cancelled or self._to_insist):
@@ -363,7 +387,10 @@ class _TrioWork(Work):
     def press(self) -> None:
         # Unblocking happens within the assignment, if the task waits for something.
         self._scope.shield = False
-        self._scope.shield = not self._group.stopping
+        if self._is_told:
+            self._is_told = False  # and if not, it has until the next time to feel it
+        else:
+            self._scope.shield = not self._group.stopping
 
     async def main(self) -> None:
         self.started = True

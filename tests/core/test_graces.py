@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -20,10 +21,12 @@ class Cancelled:
         self.ended: float | None = None
         self._outlived = outlived
         self._fails = fails
+        self.then: Callable[[], None] = lambda: None
 
     def outlive_grace(self) -> None:
         """Take note."""
         self._outlived.append(self)
+        self.then()
         if self._fails:
             raise LookupError("as planned")
 
@@ -124,6 +127,29 @@ def test_one_that_goes_on_does_not_have_all_behind_it_kept() -> None:
     assert 2 < most <= graces._SWEEP_FROM + 1
     rig.after(1.0)
     assert rig.outlived == [stuck]
+
+
+@pytest.mark.parametrize("more", [1, 5, 100, 200])
+def test_who_is_cancelled_in_the_step_in_which_others_are_told_waits_its_time(more: int) -> None:
+    """An End that is answered may end other lookups at once: each is told once, in its time."""
+    rig = Rig()
+    first = [rig.begin() for _ in range(70)]
+    later: list[Cancelled] = []
+
+    def begin_more() -> None:
+        if not later:
+            rig.end(first[-1])
+            later.extend(rig.begin() for _ in range(more))
+
+    first[0].then = begin_more
+    rig.after(1.0)
+    assert rig.outlived == first[:-1]
+    assert rig.timers == 1
+    rig.after(0.5)
+    assert rig.outlived == first[:-1]
+    rig.after(0.5)
+    assert rig.outlived == first[:-1] + later
+    assert (len(rig.graces), rig.timers) == (0, 0)
 
 
 def test_a_failure_is_logged_and_costs_no_other_its_end() -> None:

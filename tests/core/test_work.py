@@ -258,6 +258,101 @@ async def test_pressed_once_and_left_alone() -> None:
         await until(lambda: work.finished)
 
 
+@pytest.mark.parametrize("within", ["task group", "shield", "task group and shield"])
+async def test_pressed_within_another_scope_it_is_left_alone_behind_that(within: str) -> None:
+    """A scope that the work leaves after it was pressed does not begin to press it again."""
+    resumed = 0
+    shielded = go_on = 0
+    opened, released = anyio.Event(), anyio.Event()
+
+    async def wait() -> None:
+        nonlocal shielded
+        if "shield" in within and not go_on:
+            with anyio.CancelScope(shield=True):
+                shielded += 1
+                await opened.wait()
+        if "task group" in within:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(released.wait)
+                await released.wait()
+        else:
+            await released.wait()
+
+    async def body() -> None:
+        nonlocal resumed
+        while not released.is_set():
+            try:
+                await wait()
+            except anyio.get_cancelled_exc_class():
+                resumed += 1
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        for _ in range(3):
+            await checkpoint()
+        work.cancel()
+        for _ in range(5):
+            await checkpoint()
+        work.press()
+        go_on = 1
+        opened.set()
+        for _ in range(5):
+            await checkpoint()
+        before = resumed
+        for _ in range(50):
+            await checkpoint()
+        after = resumed
+        released.set()
+        await until(lambda: work.finished)
+        assert after == before
+        assert (shielded > 0) == ("shield" in within)
+
+
+async def test_work_that_was_only_told_is_cancelled_when_it_is_pressed() -> None:
+    """It need not wait for anything: the next step that can be cancelled is."""
+    steps = 0
+
+    async def body() -> None:
+        nonlocal steps
+        while steps < 10_000:
+            await checkpoint()
+            steps += 1
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        work.cancel(deliver=False)
+        for _ in range(20):
+            await checkpoint()
+        assert not work.finished
+        work.press()
+        for _ in range(20):
+            await checkpoint()
+        assert (work.finished, work.cancelled_caught, ends.errors) == (True, True, [None])
+        assert steps < 100
+
+
+async def test_a_cancellation_in_a_group_of_ones_own_is_no_error() -> None:
+    """However the body lets its cancellation pass, `done` is told None."""
+
+    async def body() -> None:
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as cancelled:
+            raise BaseExceptionGroup("of the body's own", [cancelled]) from None
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        await until(lambda: work.finished)
+        assert (work.cancelled_caught, ends.errors) == (True, [None])
+
+
 async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> None:
     """The grace may be over before the daemon has looked whether the work has ended."""
     resumed = 0

@@ -67,8 +67,8 @@ class Line:
             if self._number != _UNKNOWN:
                 self._sockets.forget(self._number)
                 self._number = _UNKNOWN
-            os.close(self._socket.detach())  # as `close` does it, in fewer calls
-            self._socket = None
+            closing, self._socket = self._socket, None
+            os.close(closing.detach())  # as `close` does it, in fewer calls
 
     def hang_up(self) -> anyio.Event | None:
         """Close the socket at once; whatever the task waits for here ends with `HungUp`.
