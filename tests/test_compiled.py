@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from bench import processes
+from bench import compiled, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +41,30 @@ def test_no_module_has_what_mypyc_does_not_know(module: str) -> None:
         if isinstance(node, ast.ClassDef):
             bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
             assert "Struct" not in bases, f"{node.name} is a msgspec type"
+
+
+def test_a_build_is_current_until_a_source_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the bench would measure what is not there any more."""
+    command, source = tmp_path / "command", tmp_path / "source.py"
+    monkeypatch.setattr(compiled, "COMMAND", command)
+    monkeypatch.setattr(compiled, "sources", lambda: iter([source]))
+    source.touch()
+    assert not compiled.is_current()
+    command.touch()
+    os.utime(command, ns=(1, 2_000))
+    os.utime(source, ns=(1, 2_000))
+    assert compiled.is_current()
+    os.utime(source, ns=(1, 1_000_000_000))
+    assert not compiled.is_current()
+
+
+def test_every_module_is_a_source() -> None:
+    """A build depends on all of nspd, and on what says how it is built."""
+    found = set(compiled.sources())
+    assert {ROOT / name for name in compiled_modules()} <= found
+    assert ROOT / "pyproject.toml" in found
 
 
 def test_the_bench_measures_the_nspd_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,78 @@
+"""nspd of this checkout, compiled with mypyc, for the benches to measure.
+
+    BENCH_NSPD=$(python -m bench.compiled) python -m bench.run
+
+Builds it in `bench/build/compiled`, unless that is newer than the sources, and
+prints the path of its command. It takes a C compiler, a package index and a minute.
+The checkout itself stays as it is: what is compiled there in place would be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.processes import BUILD, ROOT
+
+PLACE = BUILD / "compiled"
+LIBRARY = PLACE / "lib"
+"""Where the package is."""
+COMMAND = PLACE / "nspd"
+
+_NEEDED = ("pyproject.toml", "README.md", "LICENSE")
+
+
+def sources() -> Iterator[Path]:
+    """What the build depends on."""
+    yield from (ROOT / "nspd").rglob("*.py")
+    yield from (ROOT / name for name in _NEEDED)
+
+
+def is_current() -> bool:
+    """Whether there is a build that no source is newer than."""
+    if not COMMAND.exists():
+        return False
+    built = COMMAND.stat().st_mtime
+    return all(source.stat().st_mtime <= built for source in sources())
+
+
+def build() -> Path:
+    """Build it, if need be; its command.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be built; pip has told why.
+    """
+    if not is_current():
+        shutil.rmtree(PLACE, ignore_errors=True)
+        copy = PLACE / "source"
+        shutil.copytree(ROOT / "nspd", copy / "nspd", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in _NEEDED:
+            shutil.copy(ROOT / name, copy)
+        _pip("wheel", "--no-deps", "--wheel-dir", str(PLACE), str(copy))
+        (wheel,) = PLACE.glob("nspd-*.whl")
+        _pip("install", "--no-deps", "--target", str(LIBRARY), str(wheel))
+        run = shlex.join([sys.executable, "-P", "-m", "nspd.cli.nspd"])
+        COMMAND.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(LIBRARY))} exec {run} "$@"\n')
+        COMMAND.chmod(0o755)
+    return COMMAND
+
+
+def _pip(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", *arguments],
+        env={**os.environ, "HATCH_BUILD_HOOKS_ENABLE": "1"},
+        stdout=sys.stderr,
+        check=True,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        print(build())
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
