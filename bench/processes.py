@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -56,9 +57,18 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def nspd_command() -> list[str]:
-    """The command ``nspd`` that is measured: that of this checkout, or another (BENCH_NSPD)."""
+    """The command ``nspd`` that is measured: that of this checkout, or another (BENCH_NSPD).
+
+    Raises:
+        NotAvailable: BENCH_NSPD is set, and names no command.
+    """
     other = os.environ.get("BENCH_NSPD")
-    return [other] if other else python("nspd.cli.nspd")
+    if other is None:
+        return python("nspd.cli.nspd")
+    if shutil.which(other) is None:
+        # Empty, too: then `python -m bench.compiled` has failed.
+        raise NotAvailable(f"BENCH_NSPD is no command: {other!r}")
+    return [other]
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import tomllib
 from pathlib import Path
 
@@ -71,5 +72,15 @@ def test_the_bench_measures_the_nspd_that_it_is_told(monkeypatch: pytest.MonkeyP
     """That of the checkout, unless BENCH_NSPD names another."""
     monkeypatch.delenv("BENCH_NSPD", raising=False)
     assert processes.nspd_command() == processes.python("nspd.cli.nspd")
-    monkeypatch.setenv("BENCH_NSPD", "/opt/nspd/bin/nspd")
-    assert processes.nspd_command() == ["/opt/nspd/bin/nspd"]
+    monkeypatch.setenv("BENCH_NSPD", sys.executable)
+    assert processes.nspd_command() == [sys.executable]
+
+
+@pytest.mark.parametrize("wrong", ["", "/nowhere/nspd"])
+def test_the_bench_measures_nothing_else_instead(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """A build that failed leaves BENCH_NSPD empty; the checkout is not taken for it."""
+    monkeypatch.setenv("BENCH_NSPD", wrong)
+    with pytest.raises(processes.NotAvailable, match="BENCH_NSPD is no command"):
+        processes.nspd_command()

@@ -67,7 +67,10 @@ class Part:
 
     @property
     def over(self) -> bool:
-        """Whether it is over."""
+        """Whether it is over; to be asked again after a call.
+
+        Compiled code takes an attribute that was None for None until it is assigned.
+        """
         return self.outcome is not None
 
     # Beginning

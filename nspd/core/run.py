@@ -193,13 +193,14 @@ class Run:
         if self.ended is not None:
             return
         let_go = self._let_go
-        has_let_go = let_go is not None and self._call_let_go(let_go)
-        self._work.cancel(deliver=not (has_let_go and self._let_go_returns))
+        has_been_told = let_go is not None and self._call_let_go(let_go)
+        self._work.cancel(deliver=not (has_been_told and self._let_go_returns))
         self.make_room()  # a send in a shielded scope hears nothing of the cancellation
         if self._work.started:
             self._router.graces.begin(self)
 
     def _call_let_go(self, let_go: Callable[[], object]) -> bool:
+        """Whether it has done what it is there for."""
         try:
             result = let_go()
         # A provider may fail in any way, and ask a cancelled future; End goes on.
@@ -215,15 +216,15 @@ class Run:
     def outlive_grace(self) -> None:
         """It was cancelled and goes on: detached work, which no End waits for."""
         self.detached = True
-        self._work.press()  # it may not have been cancelled yet, but only told
-        self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
         self._router.count_detached(self, 1)
         endings, self.endings = self.endings, []
         for ending in endings:
             ending.run_detached()
+        self._press()
 
-    def _press_again(self) -> None:
-        self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press_again)
+    def _press(self) -> None:
+        # The first time it may not have been cancelled yet, but only told to return.
+        self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press)
         self._work.press()
 
     async def _body(self) -> None:

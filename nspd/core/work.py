@@ -231,7 +231,7 @@ class _AsyncioWork(Work):
         # The test swallowed-cancel fails should a release of anyio change this.
         again = getattr(self._scope, "_cancel_handle", self)
         if again is None:
-            again = self._group.do_nothing_soon()
+            again = self.task.get_loop().call_soon(self._calm)  # never comes to that, see below
             self._scope._cancel_handle = again  # type: ignore[attr-defined]
         if again is not self:
             again.cancel()
@@ -339,10 +339,6 @@ class _AsyncioGroup(WorkGroup):
         self.started += 1
         return work
 
-    def do_nothing_soon(self) -> asyncio.Handle:
-        """A turn of the loop in which nothing is done."""
-        return self._loop.call_soon(_nobody, None)
-
     def look_after(self, work: _AsyncioWork) -> None:
         """Insist on a cancellation unless the task, which has been cancelled, ends at once."""
         if not (self._cancelled or self._to_insist):
@@ -421,7 +417,7 @@ class _TrioWork(Work):
             if self.cancel_called:
                 felt, error = several.split(trio.Cancelled)
                 self.cancelled_caught = felt is not None
-        except BaseException:
+        except BaseException:  # such as KeyboardInterrupt: it goes on, and stops the process
             self._group.give_up()
             raise
         finally:

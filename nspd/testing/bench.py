@@ -78,9 +78,14 @@ class Recorder:
         self.most_sending = 0
         self._pace = pace
         self._let_go: Callable[[], object] | None = None
+        self._returns = False
         self._is_cancelled = False
+        self.cancel_sender: Callable[[], None] = lambda: None
+        """Called when something is sent after the cancellation: nobody wants it."""
 
     async def send(self, record: QuerySet) -> None:
+        if self._is_cancelled:
+            self.cancel_sender()
         self.sending += 1
         self.most_sending = max(self.most_sending, self.sending)
         try:
@@ -98,15 +103,19 @@ class Recorder:
             self.synced_at = len(self.records)
 
     def on_cancel(self, let_go: Callable[[], object], *, returns: bool = False) -> None:
-        self._let_go = let_go
         if self._is_cancelled:
             let_go()
+        else:
+            self._let_go = let_go
+            self._returns = returns
 
     def cancel(self) -> None:
-        """Tell the provider, as the daemon does before it cancels the coroutine."""
-        self._is_cancelled = True
+        """Cancel the lookup as the daemon does: who returns by himself is only told."""
         if self._let_go is not None:
             self._let_go()
+        self._is_cancelled = True
+        if self.sending or not self._returns:
+            self.cancel_sender()
 
     def found(self, error: WSAError | None = None) -> Found:
         """What has come."""

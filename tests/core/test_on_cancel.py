@@ -130,22 +130,26 @@ async def waits() -> None:
     """It would have to be awaited."""
 
 
+@pytest.mark.parametrize("returns", [False, True])
 @pytest.mark.parametrize("mistake", [raises, asks_a_cancelled_future, waits])
-async def test_a_mistake_in_it_is_logged_and_ends_nothing(mistake: Callable[[], object]) -> None:
-    """The provider is cancelled all the same, and End is answered."""
+async def test_a_mistake_in_it_is_logged_and_ends_nothing(
+    mistake: Callable[[], object], returns: bool
+) -> None:
+    """The provider is cancelled all the same, whatever it promised, and End is answered."""
 
     async def body(query: Query, results: Results) -> None:
-        results.on_cancel(mistake)
+        results.on_cancel(mistake, returns=returns)
         await anyio.sleep_forever()
 
     async with open_world(Scripted(body)) as world:
         world.log.announced.add("provider failed")
         lookup = ask(world.session())
         await turns()
-        call = next_ex(lookup)
+        call, work = next_ex(lookup), work_of(lookup)
         ending = lookup.end()
         assert call.code == 10111
         assert await work_known(ending) == "stopped"
+        assert work.cancelled_caught
         assert ("error", "provider failed") in world.log.entries
 
 
@@ -221,23 +225,6 @@ async def test_who_does_not_return_as_promised_is_cancelled_after_the_grace() ->
         assert await work_known(ending) == "detached"
         await until(lambda: work.finished)
         assert (felt, work.cancelled_caught) == ([True], True)
-
-
-@pytest.mark.parametrize("mistake", [raises, asks_a_cancelled_future, waits])
-async def test_who_fails_to_have_it_return_has_it_cancelled(mistake: Callable[[], object]) -> None:
-    """The promise came with a function that did not keep it."""
-
-    async def body(query: Query, results: Results) -> None:
-        results.on_cancel(mistake, returns=True)
-        await anyio.sleep_forever()
-
-    async with open_world(Scripted(body)) as world:
-        world.log.announced.add("provider failed")
-        lookup = ask(world.session())
-        await turns()
-        work = work_of(lookup)
-        assert await work_known(lookup.end()) == "stopped"
-        assert work.cancelled_caught
 
 
 @pytest.mark.parametrize("within", ["room", "send"])

@@ -223,90 +223,92 @@ async def test_give_way_respects_a_shield() -> None:
         assert (steps, work.cancelled_caught) == (["cleaned up"], True)
 
 
+class Swallows:
+    """A body that takes every cancellation for nothing, until it is released."""
+
+    def __init__(self) -> None:
+        self.resumed = 0
+        """Cancellations so far."""
+        self.released = anyio.Event()
+
+    async def __call__(self) -> None:
+        while not self.released.is_set():
+            try:
+                await self.wait()
+            except anyio.get_cancelled_exc_class():
+                self.resumed += 1
+
+    async def wait(self) -> None:
+        """What it does over and over."""
+        await self.released.wait()
+
+    async def resumed_in(self, turns: int) -> int:
+        """How often it is cancelled in so many turns of the event loop."""
+        before = self.resumed
+        for _ in range(turns):
+            await checkpoint()
+        return self.resumed - before
+
+
 async def test_pressed_once_and_left_alone() -> None:
     """Work that was pressed is left alone until it is pressed again, and then resumed once."""
-    resumed = 0
-    released = anyio.Event()
-
-    async def body() -> None:
-        nonlocal resumed
-        while not released.is_set():
-            try:
-                await released.wait()
-            except anyio.get_cancelled_exc_class():
-                resumed += 1
-
+    body = Swallows()
     async with open_work_group() as group:
         work = group.start(body, Ends())
         await until(lambda: work.started)
         await checkpoint()
         work.cancel()
-        await until(lambda: resumed >= 5)
+        await until(lambda: body.resumed >= 5)
         work.press()
-        for _ in range(3):
-            await checkpoint()
-        before = resumed
-        for _ in range(50):
-            await checkpoint()
-        assert resumed == before
+        await body.resumed_in(3)
+        assert await body.resumed_in(50) == 0
         work.press()
-        await until(lambda: resumed > before)
-        for _ in range(50):
-            await checkpoint()
-        assert resumed == before + 1
-        released.set()
+        assert await body.resumed_in(50) == 1
+        body.released.set()
         await until(lambda: work.finished)
+
+
+class SwallowsWithin(Swallows):
+    """The same, with other scopes within the work's own."""
+
+    def __init__(self, within: str) -> None:
+        super().__init__()
+        self._within = within
+        self.opened = anyio.Event()
+        """Until then it waits behind a shield, if it has one."""
+        self.was_shielded = False
+
+    async def wait(self) -> None:
+        if "shield" in self._within and not self.opened.is_set():
+            with anyio.CancelScope(shield=True):
+                self.was_shielded = True
+                await self.opened.wait()
+        if "task group" in self._within:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.released.wait)
+                await self.released.wait()
+        else:
+            await self.released.wait()
 
 
 @pytest.mark.parametrize("within", ["task group", "shield", "task group and shield"])
 async def test_pressed_within_another_scope_it_is_left_alone_behind_that(within: str) -> None:
     """A scope that the work leaves after it was pressed does not begin to press it again."""
-    resumed = 0
-    shielded = go_on = 0
-    opened, released = anyio.Event(), anyio.Event()
-
-    async def wait() -> None:
-        nonlocal shielded
-        if "shield" in within and not go_on:
-            with anyio.CancelScope(shield=True):
-                shielded += 1
-                await opened.wait()
-        if "task group" in within:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(released.wait)
-                await released.wait()
-        else:
-            await released.wait()
-
-    async def body() -> None:
-        nonlocal resumed
-        while not released.is_set():
-            try:
-                await wait()
-            except anyio.get_cancelled_exc_class():
-                resumed += 1
-
+    body = SwallowsWithin(within)
     async with open_work_group() as group:
         work = group.start(body, Ends())
         await until(lambda: work.started)
-        for _ in range(3):
-            await checkpoint()
+        await body.resumed_in(3)
         work.cancel()
-        for _ in range(5):
-            await checkpoint()
+        await body.resumed_in(5)
         work.press()
-        go_on = 1
-        opened.set()
-        for _ in range(5):
-            await checkpoint()
-        before = resumed
-        for _ in range(50):
-            await checkpoint()
-        after = resumed
-        released.set()
+        body.opened.set()
+        await body.resumed_in(5)
+        resumed = await body.resumed_in(50)
+        body.released.set()
         await until(lambda: work.finished)
-        assert after == before
-        assert (shielded > 0) == ("shield" in within)
+        assert resumed == 0
+        assert body.was_shielded == ("shield" in within)
 
 
 async def test_work_that_was_only_told_is_cancelled_when_it_is_pressed() -> None:
@@ -355,31 +357,16 @@ async def test_a_cancellation_in_a_group_of_ones_own_is_no_error() -> None:
 
 async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> None:
     """The grace may be over before the daemon has looked whether the work has ended."""
-    resumed = 0
-    released = anyio.Event()
-
-    async def body() -> None:
-        nonlocal resumed
-        while not released.is_set():
-            try:
-                await released.wait()
-            except anyio.get_cancelled_exc_class():
-                resumed += 1
-
+    body = Swallows()
     async with open_work_group() as group:
         work = group.start(body, Ends())
         await until(lambda: work.started)
         await checkpoint()
         work.cancel()
         work.press()
-        for _ in range(5):
-            await checkpoint()
-        assert resumed in (1, 2)
-        before = resumed
-        for _ in range(50):
-            await checkpoint()
-        assert resumed == before
-        released.set()
+        assert await body.resumed_in(5) in (1, 2)
+        assert await body.resumed_in(50) == 0
+        body.released.set()
         await until(lambda: work.finished)
 
 

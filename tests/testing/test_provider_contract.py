@@ -237,6 +237,14 @@ class SwallowsCancellation(Directory):
             raise
 
 
+class PromisesToReturn(Directory):
+    """It says that it returns when it is told to, and does not."""
+
+    async def lookup(self, query: Query, results: Results) -> None:
+        results.on_cancel(lambda: None, returns=True)
+        await anyio.sleep(3 * AT_MOST)
+
+
 class MistakesCancellation(Directory):
     """It takes its cancellation for a failure."""
 
@@ -377,6 +385,8 @@ LIES: list[tuple[type[Directory], Callable[[Contract], None], str]] = [
     (LeavesLocked, Contract.test_stops_at_each_step, "finds other records"),
     (SwallowsCancellation, Contract.test_stops_at_each_step, "goes on for more than"),
     (SwallowsCancellation, Contract.test_stops_at_any_moment, "goes on for more than"),
+    (PromisesToReturn, Contract.test_stops_at_each_step, "goes on for more than"),
+    (PromisesToReturn, Contract.test_stops_at_any_moment, "goes on for more than"),
     (MistakesCancellation, Contract.test_stops_at_each_step, "turns its cancellation into"),
     (HurriesOn, Contract.test_waits_for_its_reader, "does not wait for results.send"),
     (SendsAllAtOnce, Contract.test_waits_for_its_reader, "hands 40 records over at once"),

@@ -161,6 +161,7 @@ class Flights:
         """
         flight.waiters.pop(landed, None)
         if not flight.waiters:
+            # One look-up, not two: keys work their hash out in Python.
             later = self._by_place.pop(flight.place, flight)
             if later is not flight:
                 self._by_place[flight.place] = later

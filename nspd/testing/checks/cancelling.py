@@ -30,16 +30,20 @@ class _Cut:
         self._query = query
         self._step = step
         self._scope = anyio.CancelScope()
-        self.recorder = Recorder()
+        self.recorder = self.take(Recorder())
         self.cancelled = False
         self.done = anyio.Event()
+
+    def take(self, recorder: Recorder) -> Recorder:
+        """What takes its records, and can cancel it."""
+        recorder.cancel_sender = self._scope.cancel
+        return recorder
 
     def cancel(self) -> None:
         """End the lookup."""
         if not self.done.is_set():
             self.cancelled = True
             self.recorder.cancel()
-            self._scope.cancel()
 
     async def run(self) -> None:
         """Run it to its end, whichever that is."""
@@ -99,7 +103,7 @@ async def waits_for_its_reader(contract: ProviderContract) -> None:
         for query in _in_tasks(contract, bench):
             holdings = Holdings()
             cut = _Cut(bench, query)
-            cut.recorder = Recorder(anyio.sleep_forever)
+            cut.recorder = cut.take(Recorder(anyio.sleep_forever))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cut.run)
                 await eventually(cut.begun_to_send, contract.stops_within)
