@@ -8,7 +8,7 @@ import msgspec
 
 from nspd.core.provider import Query
 from nspd.model import errors
-from nspd.model.flags import LookupFlags, fields_of_begin, scope_of
+from nspd.model.flags import LookupFlags, flags_of_query
 from nspd.model.queryset import QuerySet, oversized_member
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def admit(
         raise errors.NotEnoughMemory("limits.lookups is reached")
     query = Query(
         restrictions=_as_query(restrictions),
-        control_flags=scope_of(control_flags) | fields_of_begin(control_flags),
+        control_flags=flags_of_query(control_flags),
         watch=watch,
         uid=user.uid,
     )

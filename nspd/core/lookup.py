@@ -239,8 +239,8 @@ class Lookup:
         shaped = record
         if control_flags or not self._whole_records:
             shaped = narrow(record, fields_of_call(self._fields, control_flags))
-        if control_flags & _RES_SERVICE and is_service_query(self.query.restrictions):
-            shaped = reserve_service(shaped)
+            if control_flags & _RES_SERVICE and is_service_query(self.query.restrictions):
+                shaped = reserve_service(shaped)
         if buffer_length is not None:
             needed = native_size(shaped)
             if needed > buffer_length:

@@ -7,6 +7,7 @@ LPNSPV2SETSERVICEEX; where a page and the header differ, the header counts.
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 
 
 class LookupFlags(IntFlag):
@@ -66,6 +67,12 @@ BEHAVIOUR_BITS = int(LookupFlags.FLUSHPREVIOUS)
 def fields_of_begin(control_flags: int) -> int:
     """The field bits in force for a lookup: none given means RETURN_NAME."""
     return control_flags & FIELD_BITS or int(LookupFlags.RETURN_NAME)
+
+
+@lru_cache(maxsize=256)
+def flags_of_query(control_flags: int) -> int:
+    """What a provider is told of Begin's flags: which records are wanted, and what they carry."""
+    return scope_of(control_flags) | fields_of_begin(control_flags)
 
 
 def fields_of_call(begin_fields: int, control_flags: int) -> int:

@@ -138,13 +138,12 @@ class Connection:
         self._standing: dict[Id, WaitingCall] = {}
         self.owed: set[Id] = set()
         """Other requests that have taken effect and will be answered later."""
-        self._answering: Id = None
-        self._answered = False  # the request being carried out has been, by `settle`
+        self._answering: Id = None  # the request being carried out; None once `settle` has done it
         self.batches: set[_BatchReply] = set()
         """Batches not yet answered."""
-        self._output: list[bytes] = []
+        self.output = bytearray()
+        """Replies to be sent, each with its newline; the link that takes them leaves a new one."""
         self._news: list[bytes] = []  # told while a request is carried out, sent after its reply
-        self.output_size = 0
         self._in_turn = False
         self._charged = 0
         self._batched = 0
@@ -164,29 +163,37 @@ class Connection:
 
     def receive(self, data: bytes) -> bool:
         """Decode bytes from the client and carry them out, as `turn` does."""
-        return not self.closing and self.take(self.receiver.feed(data))
+        if self.closing:
+            return False
+        events = self.receiver.feed(data)
+        self.server.requests += len(events)
+        if len(events) == 1:
+            event = events[0]
+            if isinstance(event, Request):
+                return self.carry_out(event, self.server.handlers[event.method])
+        return self.take(events)
 
     def take(self, events: Sequence[Event]) -> bool:
         """Carry out what was decoded from bytes of the client, as `turn` does."""
         if self.closing:
             return False
-        if len(events) == 1 and not (self.backlog or self.corked or self.crowded):
-            event = events[0]
-            self._in_turn = True
-            if isinstance(event, Request):
-                # As `_carry_out` does it; nearly always, and so worth a call less.
-                reply = self._answer(event, self)
-                if reply is not None:
-                    self._output.append(reply)
-                    self.output_size += len(reply) + 1
-            else:
-                self._carry_out(event)
-            if self._news:
-                self._pass_news_on()
-            self._in_turn = False
-            return False
         self.backlog.extend(events)
         return self.turn()
+
+    def carry_out(self, request: Request, handler: Handler) -> bool:
+        """Carry out the one request that arrived, as `turn` does; ``handler`` is its method's."""
+        if self.backlog or self.corked or self.crowded or self.closing:
+            return self.take([request])
+        self._in_turn = True
+        reply = self._answer(request, self, handler)
+        if reply is not None:
+            output = self.output
+            output += reply
+            output += b"\n"
+        if self._news:
+            self._pass_news_on()
+        self._in_turn = False
+        return False
 
     def end_of_input(self) -> None:
         """The client will send nothing more, but still gets what it is owed."""
@@ -202,7 +209,7 @@ class Connection:
             left -= self._carry_out(backlog.popleft())
             if self._news:
                 self._pass_news_on()
-            if self.output_size > UNSENT_BYTES:
+            if len(self.output) > UNSENT_BYTES:
                 break
         self._in_turn = False
         if self.closing:
@@ -214,10 +221,9 @@ class Connection:
     def _carry_out(self, event: Event) -> int:
         """Carry out one event; returns how many requests that was."""
         if isinstance(event, Request):
-            reply = self._answer(event, self)
+            reply = self._answer(event, self, self.server.handlers[event.method])
             if reply is not None:
-                self._output.append(reply)
-                self.output_size += len(reply) + 1
+                self.output += reply + b"\n"
             return 1
         if isinstance(event, Batch):
             return self._carry_out_batch(event)
@@ -229,18 +235,14 @@ class Connection:
                 self.put(reply)
         return 1
 
-    def _answer(self, request: Request, sink: Sink) -> bytes | None:
+    def _answer(self, request: Request, sink: Sink, handler: Handler) -> bytes | None:
         """Let one request take effect; its reply, or None if that is owed or not wanted."""
-        self.server.requests += 1
         id = request.id
-        if id is not None and (id in self.waiting or id in self.owed):
-            return encode.error(
-                None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id}
-            )
+        if (self.waiting or self.owed) and self._is_owed(id):
+            return _id_in_use(id)
         self._answering = id
-        self._answered = False
         try:
-            reply = self.server.handlers[request.method](self, request, sink)
+            reply = handler(self, request, sink)
         except WSAError as error:
             reply = _refused(id, error)
         except Exception:
@@ -248,11 +250,15 @@ class Connection:
             self.server.log.exception("request failed", method=request.method)
             self._disown(id)
             reply = encode.error(id, INTERNAL_ERROR, "the daemon failed to carry this out")
-        if id is None or self._answered:
+        if self._answering is None:
             return None
-        if reply is None and id not in self.waiting and id not in self.owed:
+        if reply is None and not self._is_owed(id):
             reply = encode.error(id, INTERNAL_ERROR, "the daemon has no answer to this")
         return reply
+
+    def _is_owed(self, id: Id) -> bool:
+        """Whether an earlier request with this id is still to be answered."""
+        return id in self.waiting or id in self.owed
 
     def _disown(self, id: Id) -> None:
         self.waiting.pop(id, None)
@@ -262,21 +268,23 @@ class Connection:
         if invalid.notification:
             return None
         id = invalid.id
-        if id is not None and (id in self.waiting or id in self.owed):
-            return encode.error(
-                None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id}
-            )
+        if self._is_owed(id):
+            return _id_in_use(id)
         first = self.server.refusal_before_arguments(self, invalid.method)
         if first is not None:
             return encode.error(id, first.code, first.detail, first.data)
         return encode.error(id, invalid.code, invalid.detail, invalid.data)
 
     def _carry_out_batch(self, batch: Batch) -> int:
+        self.server.requests += len(batch.items) - 1
         reply = _BatchReply(self)
         self.batches.add(reply)
         for item in batch.items:
             reply.expect()
-            line = self._answer(item, reply) if isinstance(item, Request) else self._refuse(item)
+            if isinstance(item, Request):
+                line = self._answer(item, reply, self.server.handlers[item.method])
+            else:
+                line = self._refuse(item)
             if line is not None:
                 reply.put(line)
             elif item.notification:
@@ -290,10 +298,10 @@ class Connection:
 
     def put(self, line: bytes) -> None:
         """Take one reply to be sent to the client."""
-        self._output.append(line)
-        self.output_size += len(line) + 1
+        self.output += line
+        self.output += b"\n"
         if not self._in_turn and not self.dead:
-            if self.output_size > UNSENT_BYTES and not self.corked:
+            if len(self.output) > UNSENT_BYTES and not self.corked:
                 # A provider may give many records before the link comes to send them.
                 self.cork(True)
             self.transport.output_ready()
@@ -309,20 +317,6 @@ class Connection:
         news, self._news = self._news, []
         for line in news:
             self.put(line)
-
-    def take_output(self) -> bytes:
-        """The replies so far, to be sent at once."""
-        output = self._output
-        if not output:
-            return b""
-        if len(output) == 1:
-            data = output.pop() + b"\n"
-        else:
-            output.append(b"")
-            data = b"\n".join(output)
-            output.clear()
-        self.output_size = 0
-        return data
 
     def charge(self, unsent: int) -> None:
         """Charge the user for the replies that this client has not taken."""
@@ -381,7 +375,7 @@ class Connection:
         if self.dead:
             return
         if id == self._answering:
-            self._answered = True
+            self._answering = None
         if id is not None:
             sink.put(line)
         if self._input_ended or self.closing:
@@ -410,8 +404,7 @@ class Connection:
         if self.closing:
             if self._last_word is not None:
                 word, self._last_word = self._last_word, None
-                self._output.append(word)
-                self.output_size += len(word) + 1
+                self.output += word + b"\n"
             if not self.dead:
                 self.transport.output_ready()
 
@@ -447,7 +440,7 @@ class Connection:
         self.session.close()
         for call in list(self._standing.values()):
             call.withdraw()
-        self._output.clear()
+        self.output.clear()
         # These point here: without this only the collector could free them.
         self.transport = _GONE
         for batch in self.batches:
@@ -465,6 +458,10 @@ class _Gone:
 
 
 _GONE = _Gone()
+
+
+def _id_in_use(id: Id) -> bytes:
+    return encode.error(None, INVALID_REQUEST, "a call with this id is still waiting", {"id": id})
 
 
 def reply_to(id: Id, outcome: Outcome) -> bytes:

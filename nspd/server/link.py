@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from nspd.core.limits import UNSENT_BYTES
 from nspd.server.connection import Connection
 from nspd.server.poller import GONE, READ, WRITE
-from nspd.wire.decode import Request, decode_together
+from nspd.wire.decode import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from nspd.core.clock import Timer
     from nspd.core.users import Peer
     from nspd.server.server import Server
 
-_CHUNK = 65536
 _DISCARD_SECONDS = 1.0
 
 
@@ -40,12 +36,13 @@ class Link:
         self._socket = connected
         self._recv = connected.recv
         self._send = connected.send
+        self._router = server.router
         self._poller = server.poller
+        self._after_reading = server.poller.after_reading
         self._descriptor = connected.fileno()
         self.connection = Connection(server, peer, self)
-        self._received = b""
-        # The same, if it was decoded together with what others sent.
-        self._decoded: list[Request] | None = None
+        self.received = b""
+        """Read, but not yet given to the connection."""
         self._unsent = memoryview(b"")
         self._events = READ
         self._at_end = False  # the client will send nothing more
@@ -60,10 +57,19 @@ class Link:
 
     def _ready(self, events: int) -> None:
         try:
-            if self.closed:
-                return
             if events & READ and self._events & READ:
-                self._read()
+                try:
+                    data = self._recv(CHUNK)
+                except (BlockingIOError, InterruptedError):
+                    pass
+                except OSError:
+                    self.close()
+                else:
+                    if data and not self._discarding:
+                        self.received = data
+                        self._after_reading(self)
+                    elif not data:
+                        self._hear_the_end()
             elif events & GONE:
                 self.close()
             if events & WRITE:
@@ -71,38 +77,26 @@ class Link:
         except Exception:  # noqa: BLE001 - as in the poller's later stages
             self.failed()
 
-    def _read(self) -> None:
-        try:
-            data = self._recv(_CHUNK)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.close()
-            return
+    def _hear_the_end(self) -> None:
         if self._discarding:
-            if not data:
-                self.close()
-        elif data:
-            self._received = data
-            self._poller.after_reading(self)
+            self.close()
         else:
             self._at_end = True
             self._watch()
             self.connection.end_of_input()
-            self._poller.after_reading(self)
+            self._after_reading(self)
 
     def carry_out(self) -> None:
         """Carry out what was received, as much as fits one turn, and have the replies sent."""
         if self.closed:
             return
         connection = self.connection
-        data, self._received = self._received, b""
-        if self._decoded is not None:
-            decoded, self._decoded = self._decoded, None
-            more = connection.take(decoded)
-        else:
-            more = connection.receive(data) if data else connection.turn()
-        if connection.owed and self._poller.soon_is_cheap:
+        data, self.received = self.received, b""
+        self.carried_out(connection.receive(data) if data else connection.turn())
+
+    def carried_out(self, more: bool) -> None:
+        """Have the replies sent; ``more`` was received, and is for another turn."""
+        if self.connection.owed and self._poller.soon_is_cheap:
             # What an End has just stopped is nearly always over within this turn of
             # the loop: then its reply goes in one send with the 10111 before it.
             self.output_ready()
@@ -111,29 +105,6 @@ class Link:
         if more and not self._turn_due:
             self._turn_due = True
             self._poller.call_soon(self._next_turn)
-
-    @staticmethod
-    def arrange(links: Iterable[Link]) -> list[Link]:
-        """The links in the order in which to carry out what they received in one turn.
-
-        It is decoded in one call, where it is whole lines, and links whose next
-        requests are of one kind come one after the other: what Python does again at
-        once it does faster. Nobody can tell the order, for none has a reply yet.
-        """
-        sharing: list[Link] = []
-        others: list[Link] = []
-        for link in links:
-            received = link._received
-            shares = received and link.connection.receiver.may_share(received)
-            (sharing if shares else others).append(link)
-        decoded = decode_together([link._received for link in sharing])
-        if decoded is None:
-            return sharing + others
-        kinds: dict[type[Request], list[Link]] = {}
-        for link, requests in zip(sharing, decoded, strict=True):
-            link._decoded = requests
-            kinds.setdefault(type(requests[0]), []).append(link)
-        return [*chain.from_iterable(kinds.values()), *others]
 
     def failed(self) -> None:
         """Hang up after a bug of ours, while its exception is being handled."""
@@ -159,38 +130,47 @@ class Link:
     @property
     def unsent(self) -> int:
         """Bytes of replies that the socket has not taken."""
-        return len(self._unsent) + self.connection.output_size
+        return len(self._unsent) + len(self.connection.output)
 
     def send(self) -> bool:
         """Send what there is, as far as the socket takes it; whether all of it went at once."""
-        if self.closed or self._discarding:
-            return False  # the last word is said; all that is left is the time until the hang-up
         connection = self.connection
         if (
-            self._events == READ
-            and self._patience is None
-            and not (connection.backlog or connection.corked or connection.closing)
-            and not self._server.router.draining
+            self._events != READ
+            or connection.backlog
+            or connection.corked
+            or connection.closing
+            or self._router.draining
         ):
-            # Nearly always: it just reads and writes, so one send takes it all and
-            # nothing else changes.
-            output = connection.take_output()
-            if not output:
-                return False
-            try:
-                sent = self._send(output)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self.close()
-                return False
-            if sent == len(output):
-                return True
-            self._unsent = memoryview(output)[sent:]
+            self._send_with_care()
+            return False
+        # Nearly always: it just reads and writes, so one send takes it all and
+        # nothing else changes.
+        output = connection.output
+        if not output:
+            return False
+        connection.output = bytearray()
+        try:
+            sent = self._send(output)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        if sent == len(output):
+            return True
+        self._unsent = memoryview(output)[sent:]
+        self._send_with_care()
+        return False
+
+    def _send_with_care(self) -> None:
+        if self.closed or self._discarding:
+            return  # the last word is said; all that is left is the time until the hang-up
+        connection = self.connection
         before = self.unsent
         while True:
             if not self._unsent:
-                output = connection.take_output()
+                output, connection.output = connection.output, bytearray()
                 if not output:
                     break
                 self._unsent = memoryview(output)
@@ -200,10 +180,9 @@ class Link:
                 break
             except OSError:
                 self.close()
-                return False
+                return
             self._unsent = self._unsent[sent:]
         self._sent(before)
-        return False
 
     def _sent(self, before: int) -> None:
         unsent = self.unsent
@@ -217,7 +196,7 @@ class Link:
                 self._finish()
                 return
         elif self._patience is None:
-            self._patience = self._server.router.clock.call_later(
+            self._patience = self._router.clock.call_later(
                 self._server.settings.limits.send_timeout, self._lost_patience
             )
         corked = unsent > (UNSENT_BYTES // 2 if connection.corked else UNSENT_BYTES)
@@ -275,7 +254,7 @@ class Link:
             self._discarding = True
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-            self._patience = self._server.router.clock.call_later(_DISCARD_SECONDS, self.close)
+            self._patience = self._router.clock.call_later(_DISCARD_SECONDS, self.close)
             self._watch()
 
     def close(self) -> None:
@@ -283,6 +262,7 @@ class Link:
         if self.closed:
             return
         self.closed = True
+        self._events = 0
         self._stop_patience()
         self._poller.unregister(self._descriptor)
         try:

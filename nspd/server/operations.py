@@ -5,6 +5,7 @@ None as the result says that the reply is owed, or that a notification needs non
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from mypy_extensions import mypyc_attr
 
 from nspd.core.at_hand import answer_at_hand
 from nspd.core.collect import MOST_BYTES, Collector
-from nspd.core.ending import Ending
+from nspd.core.ending import Ending, WorkState
 from nspd.core.outcome import CANCELLED, INVALID_HANDLE, Failure, Outcome
 from nspd.core.session import PROTOCOL
 from nspd.core.waiting import Waiter
@@ -192,7 +193,12 @@ def end_lookup(connection: Connection, id: Id, sink: Sink, lookup: Lookup) -> by
 
 def _ended(id: Id, ending: Ending) -> bytes:
     assert ending.work is not None
-    return encode.result(id, EndResult(cancelled=ending.cancelled, work=ending.work))
+    return encode.result(id, _end_result(ending.cancelled, ending.work))
+
+
+@lru_cache(maxsize=64)
+def _end_result(cancelled: int, work: WorkState) -> msgspec.Raw:
+    return msgspec.Raw(_encode(EndResult(cancelled=cancelled, work=work)))
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -18,7 +18,7 @@ import asyncio
 import os
 import select
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -41,10 +41,13 @@ _FEW = 4
 """Descriptors served in a turn after which it pays to look again: with more, some are ready."""
 
 _MUCH = 4
-"""What is to be carried out in a turn is put in order from so many on."""
+"""From so many on, what is to be carried out in a turn is carried out together."""
 
 _LONGEST = 500e-6
-"""Seconds after which a turn looks no more, for the event loop is to get its own turn."""
+"""Seconds after which a turn looks no more, for tasks are to get their turn."""
+
+_LONGEST_AT_REST = 2e-3
+"""The same while no task is under way: the event loop has but timers and signals to see to."""
 
 Handler = Callable[[int], None]
 
@@ -62,6 +65,25 @@ class Stages(Protocol):
         """One of the two has raised (the exception is being handled): a bug, which stays here."""
 
 
+class Tasks(Protocol):
+    """How much there is that needs the event loop."""
+
+    @property
+    def running(self) -> int:
+        """Tasks that have not ended."""
+
+    @property
+    def started(self) -> int:
+        """Tasks started so far."""
+
+
+class NoTasks:
+    """All requests are served by plain functions."""
+
+    running = 0
+    started = 0
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Poller:
     """Serves descriptors with plain functions. Opened and closed by the server.
@@ -69,8 +91,8 @@ class Poller:
     Who registers a descriptor unregisters it before closing it.
     """
 
-    arrange: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-    """Puts in order what is to be carried out in a turn, if that is much. It may not raise."""
+    carry_out_together: Callable[[list[Any]], None] | None = None
+    """Carries out what is to be carried out in a turn, if that is much. It may not raise."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -82,8 +104,8 @@ class Poller:
         """Within a turn: have something carried out, once all that is ready was read."""
         self.before_waiting: Callable[[Stages], None] = self._sends.append
         """Within a turn: have something sent at its end, once all was carried out."""
-        self.count_started: Callable[[], int] = _nothing
-        """How many tasks have been started so far by what is served."""
+        self.tasks: Tasks = NoTasks()
+        """What is known of the tasks that serve the requests."""
         self._lingering = Lingering()
         self._kicked = False
         self._turning = False
@@ -134,10 +156,10 @@ class Poller:
         """The later two stages; how many got all their replies."""
         answered = 0
         work, sends = self._work, self._sends
-        if len(work) >= _MUCH and self.arrange is not None:
-            arranged = self.arrange(work)
+        if len(work) >= _MUCH and self.carry_out_together is not None:
+            much = list(work)
             work.clear()
-            work.extend(arranged)
+            self.carry_out_together(much)
         while work or sends:
             try:
                 while work:
@@ -152,15 +174,16 @@ class Poller:
 
     def _turn(self) -> None:
         """Serve what is ready now, and, if that is little, who asks again at once."""
-        until = perf_counter() + _LONGEST
-        started = self.count_started()
+        tasks = self.tasks
+        until = perf_counter() + (_LONGEST if tasks.running else _LONGEST_AT_REST)
+        started = tasks.started
         found = self._find()
         answered = self._serve(found)
         # A task needs the loop: one that owes a reply, and one that is to take its first step.
         while (
             0 < len(found) == answered <= _FEW
             and not self._kicked
-            and self.count_started() == started
+            and tasks.started == started
             and perf_counter() < until
         ):
             if not self._lingering.is_due or not (found := self._lingering.look(self._find)):
@@ -209,10 +232,6 @@ class Poller:
         """Let go of the epoll; the registered descriptors are their owners' to close."""
         self._epoll.close()
         os.close(self._knock)
-
-
-def _nothing() -> int:
-    return 0
 
 
 def _running_asyncio_loop() -> asyncio.AbstractEventLoop | None:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -29,6 +30,7 @@ from nspd.server.monitor import Monitors
 from nspd.server.peer import credentials
 from nspd.server.poller import READ, Poller
 from nspd.server.settings import ProviderSettings, Settings
+from nspd.server.together import carry_out_together
 from nspd.wire import encode
 from nspd.wire.results import Census
 
@@ -84,11 +86,12 @@ class Server:
         self._emptied: anyio.Event | None = None
         self.welcomed = 0
         self.requests = 0
+        """Requests that have arrived since the start, sound or not."""
         self.started = time.monotonic()
         self.limits_told: dict[str, int | float] = msgspec.structs.asdict(settings.limits)
         self._listener = listener
-        poller.arrange = Link.arrange
-        poller.count_started = lambda: router.work.started
+        poller.carry_out_together = partial(carry_out_together, self)
+        poller.tasks = router.work
         poller.register(listener.socket.fileno(), READ, self._accept)
 
     # Clients

@@ -104,12 +104,19 @@ def error(id: Id, code: int, detail: str = "", data: Mapping[str, Any] | None = 
         body = _plain_error(code, detail)
     elif detail and "detail" not in data:
         # The members follow the detail, in the same object.
-        body = b"%b,%b}" % (_plain_error(code, detail)[:-2], _encode({**data})[1:])
+        body = _told_error(code, detail) + _encode(data if type(data) is dict else {**data})[1:]
+        body += b"}"
     else:
         body = _error(code, {"detail": detail, **data})
     if type(id) is int:
         return b'{"jsonrpc":"2.0","id":%d,"error":%b}' % (id, body)
     return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (_encode(id), body)
+
+
+@lru_cache(maxsize=256)
+def _told_error(code: int, detail: str) -> bytes:
+    """An error up to the comma behind its detail."""
+    return _plain_error(code, detail)[:-2] + b","
 
 
 @lru_cache(maxsize=256)

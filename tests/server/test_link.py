@@ -219,7 +219,7 @@ def _breaks(*args: object) -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-@pytest.mark.parametrize("place", ["receive", "turn", "take_output", "closed"])
+@pytest.mark.parametrize("place", ["receive", "turn", "send", "closed"])
 async def test_a_bug_costs_one_connection(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception out of what serves a socket is logged and closes it; the others go on."""
     async with open_house() as house:
@@ -234,7 +234,10 @@ async def test_a_bug_costs_one_connection(place: str, monkeypatch: pytest.Monkey
         with monkeypatch.context() as patch:
             if place == "turn":
                 patch.setattr(struck.connection, "receive", lambda data: True)
-            patch.setattr(struck.connection, place, _breaks)
+            if place == "send":
+                patch.setattr(struck, "_send", _breaks)
+            else:
+                patch.setattr(struck.connection, place, _breaks)
             client.send("nspd.Status")
             if place == "closed":
                 client.socket.close()

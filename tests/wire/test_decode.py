@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import random
 import tracemalloc
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nspd.wire.decode import Batch, Invalid, Oversized, Receiver, Request, decode_together
+from nspd.wire.decode import (
+    CHUNK,
+    Batch,
+    Invalid,
+    Oversized,
+    Receiver,
+    Request,
+    decode_together,
+)
 from nspd.wire.types import INVALID_REQUEST, PARSE_ERROR
 from tests.wire.streams import (
     BEGIN,
@@ -191,10 +200,12 @@ def test_batches_keep_their_place() -> None:
 @given(arrived=st.lists(streams(), min_size=2, max_size=6))
 def test_what_is_decoded_together_is_what_each_client_sent(arrived: list[bytes]) -> None:
     """Whatever they send: of each the same requests in the same order, or none at all."""
-    sharing = [data for data in arrived if Receiver().may_share(data)]
+    sharing = [data for data in arrived if data.endswith(b"\n")]
     together = decode_together(sharing)
     if together is not None:
-        assert together == [list(Receiver().feed(data)) for data in sharing]
+        each = [Receiver().feed(data) for data in sharing]
+        assert together == list(chain.from_iterable(each))
+        assert list(map(len, each)) == [data.count(b"\n") for data in sharing]
 
 
 @quick
@@ -207,8 +218,8 @@ def test_sound_requests_are_decoded_together(counts: list[int]) -> None:
     ]
     together = decode_together(arrived)
     assert together is not None
-    assert [[(r.params.lookup, r.id) for r in requests] for requests in together] == [
-        [(client, number) for number in range(count)] for client, count in enumerate(counts)
+    assert [(r.params.lookup, r.id) for r in together] == [
+        (client, number) for client, count in enumerate(counts) for number in range(count)
     ]
 
 
@@ -230,15 +241,22 @@ def test_no_message_is_made_of_two_clients_bytes(first: bytes, second: bytes) ->
     assert decode_together([second, first]) is None
 
 
-def test_what_may_not_be_decoded_with_others() -> None:
-    """What is no whole line, goes on with an earlier piece, is too long, or comes too late."""
-    whole = line("nspd.Status")
-    assert Receiver().may_share(whole)
-    assert Receiver().may_share(whole + whole)
-    assert not Receiver().may_share(whole[:-1])
-    assert not Receiver(len(whole) - 1).may_share(whole)
-    amid, over = Receiver(), Receiver()
-    amid.feed(b"{")
-    assert not amid.may_share(whole)
-    over.finish()
-    assert not over.may_share(whole)
+def test_when_nothing_may_be_decoded_with_others() -> None:
+    """Within a line, after the end, and where the limit is below what is read at once."""
+    receiver = Receiver()
+    shares = [receiver.shares]
+    for data in (line("nspd.Status"), b"{", b"}", b"\n"):
+        receiver.feed(data)
+        shares.append(receiver.shares)
+    receiver.finish()
+    assert [*shares, receiver.shares] == [True, True, False, False, True, False]
+    small = Receiver(CHUNK - 1)
+    shares = [small.shares]
+    for data in (b"{\n", b" " * CHUNK):
+        small.feed(data)
+        shares.append(small.shares)
+    assert shares == [False] * 3
+    large = Receiver(CHUNK)
+    shares = [large.shares]
+    assert isinstance(large.feed(b" " * CHUNK + b" \n")[0], Oversized)
+    assert [*shares, large.shares] == [True, False]
