@@ -78,6 +78,16 @@ class Router(Accounts):
         self._next_handle = secrets.randbelow(2**52) + 1
         self._next_session = 1
 
+    @property
+    def running(self) -> int:
+        """Tasks that want their turn: work that has not ended, and the sweeper while it sweeps."""
+        return self.work.running + (not self.sweeper.idle)
+
+    @property
+    def started(self) -> int:
+        """Work started since the start."""
+        return self.work.started
+
     # Sessions
 
     def open_session(self, peer: Peer) -> Session:

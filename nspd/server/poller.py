@@ -70,7 +70,7 @@ class Tasks(Protocol):
 
     @property
     def running(self) -> int:
-        """Tasks that have not ended."""
+        """Tasks that have something to do, or wait for it."""
 
     @property
     def started(self) -> int:

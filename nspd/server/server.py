@@ -91,7 +91,7 @@ class Server:
         self.limits_told: dict[str, int | float] = msgspec.structs.asdict(settings.limits)
         self._listener = listener
         poller.carry_out_together = partial(carry_out_together, self)
-        poller.tasks = router.work
+        poller.tasks = router
         poller.register(listener.socket.fileno(), READ, self._accept)
 
     # Clients

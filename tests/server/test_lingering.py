@@ -11,9 +11,10 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from nspd.core.sweeper import SLICE
 from nspd.server.lingering import Lingering
 from nspd.server.poller import READ, Poller
-from tests.server.house import until
+from tests.server.house import open_house, until
 
 
 def nothing() -> list[int]:
@@ -219,3 +220,24 @@ async def test_who_never_stops_asking_leaves_the_loop_its_turns(
 async def test_the_loop_comes_first(serve: Serve, each: float, options: dict[str, bool]) -> None:
     """Nobody is lingered for then: each request is served in a turn of its own."""
     assert len(set(await serve(10, each, **options))) >= 5  # see above
+
+
+@pytest.mark.anyio
+async def test_the_daemon_counts_work_and_sweeps_as_tasks() -> None:
+    """While either is under way, the event loop gets its turn sooner."""
+    async with open_house() as house:
+        tasks, router = house.server.poller.tasks, house.router
+        client = await house.client()
+        await client.startup()
+        assert (tasks.running, tasks.started) == (0, 0)
+        for count in range(1, 4):
+            await client.begin("records=0&hang=1")
+            assert (tasks.running, tasks.started) == (count, count)
+        finite = [await client.begin("records=1") for _ in range(SLICE + 1)]
+        await until(lambda: tasks.running == 3)
+        (session,) = router.sessions
+        assert session.lookups.keys() >= {*finite}
+        session.rundown(lambda: None)
+        assert not router.sweeper.idle
+        assert tasks.running == router.work.running + 1
+        await until(lambda: tasks.running == 0)
