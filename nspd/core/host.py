@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nspd.core.work import give_way_if_cancelled, threadsafe_caller
+from nspd.core.backend import threadsafe_caller
+from nspd.core.work import give_way_if_cancelled
 from nspd.core.workers import Workers
 
 if TYPE_CHECKING:

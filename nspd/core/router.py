@@ -19,6 +19,7 @@ import anyio
 
 from nspd.core.accounts import Accounts
 from nspd.core.admission import admit
+from nspd.core.backend import open_work_group, time_source
 from nspd.core.catalog import Catalog, Entry
 from nspd.core.clock import Clock
 from nspd.core.graces import Graces
@@ -34,7 +35,7 @@ from nspd.core.sharing import SharedRuns
 from nspd.core.sweeper import Sweeper
 from nspd.core.switching import enable_provider
 from nspd.core.users import Peer
-from nspd.core.work import WorkGroup, open_work_group, time_source
+from nspd.core.work import WorkGroup
 from nspd.model import errors
 from nspd.model.flags import FIELD_BITS, LookupFlags
 from nspd.model.queryset import QuerySet

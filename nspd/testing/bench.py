@@ -10,9 +10,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
+from nspd.core.backend import threadsafe_caller
 from nspd.core.catalog import Entry
 from nspd.core.provider import Provider, Query
-from nspd.core.work import threadsafe_caller
 from nspd.core.workers import Workers
 from nspd.model.errors import WSAError
 from nspd.model.flags import FIELD_BITS

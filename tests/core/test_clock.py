@@ -11,8 +11,8 @@ from functools import partial
 import anyio
 import pytest
 
+from nspd.core.backend import time_source
 from nspd.core.clock import Clock
-from nspd.core.work import time_source
 from tests.backends import VIRTUAL_TIME
 from tests.core.world import Log, turns
 

@@ -10,8 +10,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-import nspd.core.work
-from nspd.core.work import Work, give_way_if_cancelled, open_work_group, time_source
+import nspd.core.work_asyncio
+from nspd.core.backend import open_work_group, time_source
+from nspd.core.work import Work, give_way_if_cancelled
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
 
@@ -374,7 +375,7 @@ async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> Non
 def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What work on asyncio reads of tasks and scopes; a release of theirs may not have it."""
     if request.param == "other insides":
-        monkeypatch.setattr(nspd.core.work, "_awaited_by", lambda task, scope: None)
+        monkeypatch.setattr(nspd.core.work_asyncio, "_awaited_by", lambda task, scope: None)
 
 
 @pytest.mark.usefixtures("insides")

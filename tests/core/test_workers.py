@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from nspd.core.work import threadsafe_caller
+from nspd.core.backend import threadsafe_caller
 from nspd.core.workers import Workers
 from tests.backends import REAL_TIME
 from tests.core.world import until

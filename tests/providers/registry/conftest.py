@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 import structlog
 
-from nspd.core.work import threadsafe_caller
+from nspd.core.backend import threadsafe_caller
 from nspd.core.workers import Workers
 from nspd.providers.registry import RegistryProvider
 
