@@ -41,7 +41,12 @@ MODULES = (
     "run",
     "lookup",
     "part",
+    "accounts",
+    "graces",
+    "sharing",
     "work",
+    "work_asyncio",
+    "work_trio",
 )
 """The modules of nspd.core that settle, cancel and forget."""
 
