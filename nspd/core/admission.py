@@ -9,7 +9,7 @@ import msgspec
 from nspd.core.provider import Query
 from nspd.model import errors
 from nspd.model.flags import LookupFlags, flags_of_query
-from nspd.model.queryset import QuerySet, oversized_member
+from nspd.model.queryset import QuerySet, weight_within_limits
 
 if TYPE_CHECKING:
     from nspd.core.catalog import Entry
@@ -27,16 +27,15 @@ def admit(
     provider_id: str | None,
     policy: str,
     watch: bool,
-) -> tuple[list[Entry], Query]:
-    """Check the arguments and limits of a lookup: whom to ask, and what.
+) -> tuple[list[Entry], Query, int]:
+    """Check the arguments and limits of a lookup: whom to ask, what, and what that weighs.
 
     Raises:
         WSAError: it is refused.
     """
     if router.draining:
         raise errors.NotReady("the daemon is going away")
-    if (member := oversized_member(restrictions)) is not None:
-        raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
+    size = weight_within_limits(restrictions)
     if control_flags & _BOTH_CONTAINER_FLAGS == _BOTH_CONTAINER_FLAGS:
         raise errors.InvalidArgument("LUP_CONTAINERS and LUP_NOCONTAINERS exclude each other")
     if watch and policy == "first":
@@ -62,7 +61,7 @@ def admit(
         watch=watch,
         uid=user.uid,
     )
-    return entries, query
+    return entries, query, size
 
 
 def one_provider(provider_id: str | None, query_set: QuerySet) -> str | None:

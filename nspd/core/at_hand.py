@@ -33,7 +33,9 @@ def answer_at_hand(
     Raises:
         WSAError: as `Router.begin`.
     """
-    entries, query = admit(router, session, restrictions, control_flags, provider_id, policy, False)
+    entries, query, _ = admit(
+        router, session, restrictions, control_flags, provider_id, policy, False
+    )
     one_after_another = policy == "first" or router.catalog.leveled
     if router.observer is not None or (one_after_another and len(entries) > 1):
         return None

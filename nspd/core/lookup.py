@@ -56,6 +56,7 @@ class Lookup:
         "_final",
         "_misfit",
         "_returned",
+        "_size",
         "_turn",
         "_whole_records",
         "begun",
@@ -78,12 +79,15 @@ class Lookup:
         "waiting",
     )
 
-    def __init__(self, router: Router, session: Session, handle: int, query: Query) -> None:
+    def __init__(
+        self, router: Router, session: Session, handle: int, query: Query, size: int
+    ) -> None:
         self.router = router
         self.session = session
         self.life: Life = session.life
         self.handle = handle
         self.query = query
+        self._size = size  # of what was asked, in bytes as users are charged
         self.begun = router.clock.now()
         self.parts: tuple[Part, ...] = ()
         self.sequences: tuple[deque[Part], ...] = ()
@@ -121,7 +125,7 @@ class Lookup:
         user = self.session.user
         self.router.lookups += 1
         user.lookups += 1
-        size = weight(self.query.restrictions)
+        size = self._size
         self.charged += size
         user.bytes += size
         table[self.handle] = self

@@ -12,7 +12,7 @@ from nspd.core.setting import Setting
 from nspd.model import errors
 from nspd.model.flags import SERVICE_MULTIPLE, ServiceOperation
 from nspd.model.namespaces import Namespace
-from nspd.model.queryset import QuerySet, oversized_member
+from nspd.model.queryset import QuerySet, weight_within_limits
 
 if TYPE_CHECKING:
     from nspd.core.outcome import Failure
@@ -49,8 +49,7 @@ def set_service(
         raise errors.NotSupported(f"there is no operation {operation}")
     if control_flags & ~SERVICE_MULTIPLE:
         raise errors.InvalidArgument(f"unknown flags {control_flags & ~SERVICE_MULTIPLE:#x}")
-    if (member := oversized_member(registration)) is not None:
-        raise errors.InvalidArgument(f"{member} is too large", data={"member": member})
+    weight_within_limits(registration)
     if not registration.service_instance_name:
         raise errors.InvalidArgument("a registration needs a service_instance_name")
     entries = router.catalog.choose(

@@ -140,7 +140,7 @@ class Router(Accounts):
         Raises:
             WSAError: nothing was begun.
         """
-        entries, query = admit(
+        entries, query, size = admit(
             self, session, restrictions, control_flags, provider_id, policy, watch
         )
         part: Callable[[Lookup, Entry], Part] = Part
@@ -148,7 +148,7 @@ class Router(Accounts):
             query = explanation.admitted(query)
             part = explanation.part
         handle = self._next_handle
-        lookup = Lookup(self, session, handle, query)
+        lookup = Lookup(self, session, handle, query, size)
         lookup.parts = tuple([part(lookup, entry) for entry in entries])
         if policy == "first":
             lookup.sequences = (deque(lookup.parts),)

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from nspd.model.errors import InvalidArgument
 from nspd.model.flags import LookupFlags
 from nspd.model.namespaces import Guid
 
@@ -144,10 +145,7 @@ _sized_members = attrgetter(*SIZE_LIMITS)
 
 def oversized_member(query_set: QuerySet) -> str | None:
     """The first member of a request that is past its size limit, if any."""
-    members = _sized_members(query_set)
-    if query_set.protocols is None and sum(map(len, filter(None, members))) <= _SMALLEST_LIMIT:
-        return None  # nearly always
-    for value, (member, limit) in zip(members, _SIZE_LIMITS, strict=True):
+    for value, (member, limit) in zip(_sized_members(query_set), _SIZE_LIMITS, strict=True):
         if value and len(value) > limit:
             return member
     return None
@@ -187,15 +185,33 @@ def narrow(record: QuerySet, fields: int) -> QuerySet:
     return msgspec.structs.replace(record, **dropped)
 
 
+_BARE = 256
+"""What a query set weighs without the sized members."""
+
+
 def weight(query_set: QuerySet) -> int:
     """About how many bytes the query set holds in memory; what users are charged for it."""
     if query_set.addresses is None and query_set.protocols is None:
-        return 256 + sum(map(len, filter(None, _sized_members(query_set))))
-    total = 256
+        return _BARE + sum(map(len, filter(None, _sized_members(query_set))))
+    total = _BARE
     for sized in _sized_members(query_set):
         if sized is not None:
             # Text and bytes count themselves, the elements of lists by the piece.
             total += len(sized) if not isinstance(sized, tuple) else 320 * len(sized)
+    return total
+
+
+def weight_within_limits(query_set: QuerySet) -> int:
+    """The `weight` of a request's query set.
+
+    Raises:
+        InvalidArgument: a member of it is past its size limit.
+    """
+    total = weight(query_set)
+    if total - _BARE > _SMALLEST_LIMIT or query_set.protocols is not None:
+        member = oversized_member(query_set)
+        if member is not None:
+            raise InvalidArgument(f"{member} is too large", data={"member": member})
     return total
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from nspd.model.errors import InvalidArgument
 from nspd.model.flags import LookupFlags
 from nspd.model.queryset import (
     SIZE_LIMITS,
@@ -21,6 +22,7 @@ from nspd.model.queryset import (
     oversized_member,
     reserve_service,
     weight,
+    weight_within_limits,
 )
 
 INET = SocketAddress.inet("192.0.2.1", 80)
@@ -96,24 +98,38 @@ def test_socket_addresses_that_are_none(members: dict[str, object]) -> None:
         msgspec.json.decode(json.dumps(members), type=SocketAddress)
 
 
+UNITS: dict[str, Any] = {
+    "protocols": (AfProtocol("inet", 6),),
+    "addresses": (CsAddr(socket_type=1, protocol=6),),
+    "blob": b"x",
+}
+"""One element, byte or character of each sized member; those not here are texts."""
+
+
 @pytest.mark.parametrize("member", SIZE_LIMITS)
 def test_size_limits(member: str) -> None:
     """A member may be as large as its limit, and not larger."""
-    entry = CsAddr(socket_type=1, protocol=6)
-    units: dict[str, Any] = {
-        "protocols": (AfProtocol("inet", 6),),
-        "addresses": (entry,),
-        "blob": b"x",
-    }
-    unit = units.get(member, "ä")
+    unit = UNITS.get(member, "ä")
     for count, expected in ((SIZE_LIMITS[member], None), (SIZE_LIMITS[member] + 1, member)):
         value = unit * count
         assert oversized_member(msgspec.structs.replace(FULL, **{member: value})) == expected
 
 
+@pytest.mark.parametrize("others", [QuerySet(), FULL])
+@pytest.mark.parametrize("member", SIZE_LIMITS)
+def test_what_is_too_large_has_no_weight(member: str, others: QuerySet) -> None:
+    """However little the other members hold; at its limit each of them passes."""
+    unit, most = UNITS.get(member, "ä"), SIZE_LIMITS[member]
+    within = msgspec.structs.replace(others, **{member: unit * most})
+    assert weight_within_limits(within) == weight(within)
+    with pytest.raises(InvalidArgument, match=f"{member} is too large"):
+        weight_within_limits(msgspec.structs.replace(others, **{member: unit * (most + 1)}))
+
+
 def test_nothing_is_no_size() -> None:
     """Absent members are within their limits."""
     assert oversized_member(QuerySet()) is None
+    assert weight_within_limits(QuerySet()) == weight(QuerySet())
 
 
 def test_all_fields_leave_a_record_as_it_is() -> None:
