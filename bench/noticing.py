@@ -42,8 +42,8 @@ _OPTIONS = (
     *("-k", "not uvloop and not mass_death", "--ignore=tests/cases/test_races.py"),
 )
 
-_BOTH_BACKENDS = ("work",)
-"""Modules with code for one backend alone; the others are tried on asyncio."""
+_BOTH_BACKENDS = ("work", "work_trio")
+"""Modules with code for another backend; the others are tried on asyncio alone."""
 
 _SCHEDULES = (
     ("one", 4, "asyncio"),

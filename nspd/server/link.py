@@ -11,6 +11,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
+from nspd.core.guard import call_guarded
 from nspd.core.limits import UNSENT_BYTES
 from nspd.server.connection import Connection
 from nspd.server.poller import GONE, READ, WRITE
@@ -107,9 +108,9 @@ class Link:
             self._poller.call_soon(self._next_turn)
 
     def failed(self) -> None:
-        """Hang up after a bug of ours, while its exception is being handled."""
+        """Hang up after a bug of ours, while its exception is being handled; raises nothing."""
         self.log.exception("connection failed")
-        self.close()
+        call_guarded(self._server.log, "closing a failed connection failed", self.close)
 
     def _next_turn(self) -> None:
         self._turn_due = False

@@ -62,7 +62,10 @@ class Stages(Protocol):
         """Send the replies; whether there were some, and all of them are sent."""
 
     def failed(self) -> None:
-        """One of the two has raised (the exception is being handled): a bug, which stays here."""
+        """One of the two has raised (the exception is being handled): a bug, which stays here.
+
+        This raises nothing.
+        """
 
 
 class Tasks(Protocol):

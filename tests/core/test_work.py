@@ -337,6 +337,25 @@ async def test_work_that_was_only_told_is_cancelled_when_it_is_pressed() -> None
         assert steps < 100
 
 
+async def test_work_that_was_only_told_is_left_alone_when_it_goes_on() -> None:
+    """Pressed for the first time it is cancelled, however often; then it is as other work."""
+    body = Swallows()
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel(deliver=False)
+        work.press()
+        assert await body.resumed_in(50) >= 1
+        work.press()
+        await body.resumed_in(3)
+        assert await body.resumed_in(50) == 0
+        work.press()
+        assert await body.resumed_in(50) == 1
+        body.released.set()
+        await until(lambda: work.finished)
+
+
 async def test_a_cancellation_in_a_group_of_ones_own_is_no_error() -> None:
     """However the body lets its cancellation pass, `done` is told None."""
 
@@ -514,13 +533,14 @@ async def test_what_must_stop_the_process_is_no_failure_of_a_provider() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", [backend("trio")])
-async def test_what_must_stop_the_process_stops_the_other_work() -> None:
+@pytest.mark.parametrize("raised", [Stop(), BaseExceptionGroup("of a task group", [Stop()])])
+async def test_what_must_stop_the_process_stops_the_other_work(raised: BaseException) -> None:
     """On trio the group ends with it, and waits for nothing that would never end."""
     ends = Ends()
     steps: list[str] = []
 
     async def fails() -> None:
-        raise Stop
+        raise raised
 
     async def lingers() -> None:
         try:
@@ -528,12 +548,13 @@ async def test_what_must_stop_the_process_stops_the_other_work() -> None:
         finally:
             steps.append("stopped")
 
-    with anyio.fail_after(DEADLINE), contextlib.suppress(Stop, BaseExceptionGroup):
+    with anyio.move_on_after(DEADLINE) as patience, pytest.raises((Stop, BaseExceptionGroup)):
         async with open_work_group() as group:
             sibling = group.start(lingers, ends)
             await until(lambda: sibling.started)
             group.start(fails, Ends())
             await anyio.sleep_forever()
+    assert not patience.cancel_called
     assert steps == ["stopped"]
     assert ends.errors == []
 
@@ -553,7 +574,7 @@ async def test_what_must_stop_the_process_waits_for_no_clean_up() -> None:
     async def fails() -> None:
         raise Stop
 
-    with anyio.fail_after(DEADLINE), contextlib.suppress(Stop, BaseExceptionGroup):
+    with anyio.move_on_after(DEADLINE) as patience, pytest.raises((Stop, BaseExceptionGroup)):
         async with open_work_group() as group:
             sibling = group.start(slow, Ends())
             await until(lambda: sibling.started)
@@ -563,6 +584,7 @@ async def test_what_must_stop_the_process_waits_for_no_clean_up() -> None:
             finally:
                 assert not sibling.finished
                 clean_up.set()
+    assert not patience.cancel_called
     assert sibling.finished
 
 
