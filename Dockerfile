@@ -1,12 +1,13 @@
 # docker build -t nspd . && docker run --rm -v nspd-socket:/run/nspd nspd
 # Another container with that volume then reaches the daemon: nspctl query localhost
 
-FROM python:3.13-slim AS build
+# Compiled (README, "Run it"), for which this one has a C compiler.
+FROM python:3.13 AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY nspd nspd
 RUN python -m venv /opt/nspd \
-    && /opt/nspd/bin/pip install --no-cache-dir .
+    && HATCH_BUILD_HOOKS_ENABLE=1 /opt/nspd/bin/pip install --no-cache-dir .
 
 FROM python:3.13-slim
 RUN groupadd --system --gid 990 nspd \

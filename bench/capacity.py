@@ -1,6 +1,7 @@
 """What many open lookups cost, and what it costs others when their client dies.
 
-    python -m bench.capacity [--lookups N] [--backend asyncio|trio|both] [--json FILE]
+    python -m bench.capacity [--lookups N] [--backend asyncio|trio|both]
+                             [--build compiled|checkout] [--json FILE]
 
 For each backend, in a fresh daemon: N hanging lookups with a waiting NextEx each;
 memory for each of them; the daemon's CPU time for ending each, every 10111 before
@@ -18,8 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import processes, servers
-from bench.environment import environment
+from bench import compiled, processes, servers
+from bench.environment import environment, nspd_version
 from bench.jsonrpc import Connection, UnexpectedReply
 from bench.processes import LoadFailed, NotAvailable, cpu_seconds, python, resident_bytes
 
@@ -140,14 +141,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lookups", type=int, default=100_000, help="how many (%(default)s)")
     parser.add_argument("--backend", choices=("asyncio", "trio", "both"), default="both")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    compiled.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and report, as the command line says."""
     arguments = _arguments()
+    compiled.choose(arguments.build)
     processes.pin_self()
     figures: dict[str, Any] = {}
+    print(f"nspd {nspd_version()}")
     for loop in servers.LOOPS_OF[arguments.backend]:
         try:
             with tempfile.TemporaryDirectory(prefix="nspd-bench-") as directory:

@@ -1,6 +1,6 @@
-"""nspd of this checkout, compiled with mypyc, for the benches to measure.
+"""nspd of this checkout, compiled with mypyc, which the benches measure.
 
-    BENCH_NSPD=$(python -m bench.compiled) python -m bench.run
+    python -m bench.compiled
 
 Builds it in `bench/build/compiled`, unless that is newer than the sources, and
 prints the path of its command. It takes a C compiler, a package index and a minute.
@@ -9,6 +9,7 @@ The checkout itself stays as it is: what is compiled there in place would be imp
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
@@ -60,6 +61,35 @@ def build() -> Path:
         COMMAND.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(LIBRARY))} exec {run} "$@"\n')
         COMMAND.chmod(0o755)
     return COMMAND
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Have a bench's command line take ``--build``."""
+    parser.add_argument(
+        "--build",
+        choices=("compiled", "checkout"),
+        default="compiled",
+        help="the nspd to measure: the checkout compiled with mypyc, or as it is; "
+        "BENCH_NSPD, if set, names the command instead",
+    )
+
+
+def choose(wanted: str) -> None:
+    """Have the benches in this process measure what ``--build`` says, unless BENCH_NSPD is set.
+
+    Raises:
+        SystemExit: it cannot be compiled.
+    """
+    if "BENCH_NSPD" in os.environ or wanted == "checkout":
+        return
+    if not is_current():
+        print("compiling nspd with mypyc, which takes a minute", file=sys.stderr)
+    try:
+        os.environ["BENCH_NSPD"] = str(build())
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SystemExit(
+            f"nspd cannot be compiled here ({error}); --build checkout measures it as it is"
+        ) from None
 
 
 def _pip(*arguments: str) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import processes, resolved, servers
+from bench import compiled, processes, resolved, servers
 from bench.capacity import wait_for_census
 from bench.dns_servers import ZONE, Counting, knot
 from bench.environment import environment
@@ -164,12 +164,14 @@ def _arguments() -> argparse.Namespace:
         "--only", metavar="KEYS", help="lines to measure, with commas between: " + keys
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured here")
+    compiled.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and report, as the command line says."""
     arguments = _arguments()
+    compiled.choose(arguments.build)
     loops = servers.LOOPS_OF[arguments.backend]
     lines = [line for loop in loops for line in lines_of(loop)]
     if arguments.only:

@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench import servers
+from bench import compiled, servers
 from bench.environment import environment
 from bench.jsonrpc import Connection, UnexpectedReply
 from bench.many import dead_server, waited
@@ -137,12 +137,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--backend", choices=tuple(servers.LOOPS_OF), default="both")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the samples here")
+    compiled.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and report, as the command line says; exits with 1 if a target is missed."""
     arguments = _arguments()
+    compiled.choose(arguments.build)
     pin_self()
     found: dict[str, dict[str, list[Sample]]] = {}
     try:

@@ -14,7 +14,7 @@ from bench import processes, resolved
 def environment() -> dict[str, Any]:
     """Interpreter, kernel, processor and versions, as the JSON files hold them."""
     versions: dict[str, str | None] = {
-        "nspd": _nspd_version(),
+        "nspd": nspd_version(),
         "systemd-resolved": resolved.version(),
     }
     for package in ("anyio", "trio", "uvloop", "msgspec", "grpcio", "dnspython", "aiodns"):
@@ -31,7 +31,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _nspd_version() -> str:
+def nspd_version() -> str:
+    """The version of the nspd that is measured, and whether it is compiled."""
     command = [*processes.nspd_command(), "--version"]
     done = subprocess.run(command, cwd=processes.ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip().rpartition("version ")[2]

@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import servers
+from bench import compiled, servers
 from bench.dns_servers import ZONE, knot
 from bench.environment import environment
 from bench.jsonrpc import Connection, UnexpectedReply
@@ -259,12 +259,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pace", type=float, default=0.01, help="seconds from one to the next")
     parser.add_argument("--backend", choices=servers.LOOPS_OF, default="both")
     parser.add_argument("--json", type=Path)
+    compiled.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Run it; exit 1 if the target is missed, 2 if this machine cannot run it."""
     arguments = _arguments()
+    compiled.choose(arguments.build)
     reports = {}
     pin_self()
     print(f"{'':18}{'local':>24}{'alive':>24}{'dead':>24}{'dead adds at p99 to':>24}")

@@ -1,7 +1,7 @@
 """Compare nspd with its peers and print the table of ratios.
 
     python -m bench.run [--seconds S] [--rounds N] [--backend asyncio|trio|both]
-                        [--only KEY,...] [--json FILE]
+                        [--only KEY,...] [--build compiled|checkout] [--json FILE]
 
 All servers are up at once and idle but for the one measured; every round measures
 each of them once, so that a machine that slows down slows them all.
@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from bench import processes, resolved, servers
-from bench.environment import environment
+from bench import compiled, processes, resolved, servers
+from bench.environment import environment, nspd_version
 from bench.processes import LoadFailed, NotAvailable, build_load, client, cpu_seconds, python
 from bench.report import Figures, Line, Measure, details, results, table
 
@@ -151,12 +151,14 @@ def _arguments() -> argparse.Namespace:
         "--only", metavar="KEYS", help="lines to measure, with commas between: " + keys
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured here")
+    compiled.add_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure and report, as the command line says."""
     arguments = _arguments()
+    compiled.choose(arguments.build)
     loops = servers.LOOPS_OF[arguments.backend]
     lines = [line for loop in loops for line in lines_of(loop)]
     if arguments.only:
@@ -171,7 +173,7 @@ def main() -> None:
     except (NotAvailable, LoadFailed) as error:
         raise SystemExit(str(error)) from None
     entries = results(lines, figures, missing)
-    print(table(entries), "", details(figures), sep="\n")
+    print(f"nspd {nspd_version()}", table(entries), "", details(figures), sep="\n")
     if arguments.json:
         document = {
             "environment": environment(),

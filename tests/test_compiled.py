@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -74,6 +76,54 @@ def test_the_bench_measures_the_nspd_that_it_is_told(monkeypatch: pytest.MonkeyP
     assert processes.nspd_command() == processes.python("nspd.cli.nspd")
     monkeypatch.setenv("BENCH_NSPD", sys.executable)
     assert processes.nspd_command() == [sys.executable]
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stands for the build, which takes a minute: who asked for it."""
+    asked: list[str] = []
+
+    def build() -> Path:
+        asked.append("built")
+        return Path(sys.executable)
+
+    monkeypatch.setattr(compiled, "build", build)
+    # So that what is set in a test is taken back after it.
+    monkeypatch.setenv("BENCH_NSPD", "")
+    monkeypatch.delenv("BENCH_NSPD")
+    return asked
+
+
+def test_by_default_the_benches_measure_the_compiled_build(built: list[str]) -> None:
+    """It is built for them."""
+    parser = argparse.ArgumentParser()
+    compiled.add_option(parser)
+    compiled.choose(parser.parse_args([]).build)
+    assert (built, processes.nspd_command()) == (["built"], [sys.executable])
+
+
+def test_the_benches_can_measure_the_checkout_or_another(
+    built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is built for that."""
+    compiled.choose("checkout")
+    assert processes.nspd_command() == processes.python("nspd.cli.nspd")
+    monkeypatch.setenv("BENCH_NSPD", sys.executable)
+    compiled.choose("compiled")
+    assert (built, processes.nspd_command()) == ([], [sys.executable])
+
+
+def test_what_cannot_be_compiled_is_told(built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the checkout is not measured in its place."""
+
+    def fail() -> Path:
+        raise subprocess.CalledProcessError(1, ["pip"])
+
+    monkeypatch.setattr(compiled, "build", fail)
+    with pytest.raises(SystemExit, match="--build checkout"):
+        compiled.choose("compiled")
+    assert built == []
+    assert "BENCH_NSPD" not in os.environ
 
 
 @pytest.mark.parametrize("wrong", ["", "/nowhere/nspd"])

@@ -22,6 +22,7 @@ class AsyncioWork(Work):
     """A task of asyncio's in a scope of anyio's."""
 
     __slots__ = ("_group", "_scope", "task")
+    __deletable__ = ("task",)  # mypyc asks for this
 
     _group: AsyncioGroup
     _scope: anyio.CancelScope
