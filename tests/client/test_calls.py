@@ -50,6 +50,6 @@ def test_a_result_of_another_shape_is_a_fault_of_the_daemon() -> None:
 
 def test_a_result_that_is_too_deep_is_a_fault_of_the_daemon() -> None:
     """A member that nobody knows cannot make a client fail in another way than by WSAError."""
-    deep = b'{"later":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    deep = b'{"later":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     with pytest.raises(RemoteProtocolError, match="cannot be read"):
         calls.record_of(Raw(deep))
