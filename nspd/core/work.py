@@ -84,6 +84,24 @@ class Work(ABC):
         self._done = nobody
         done(error)
 
+    def _without_own_cancellation(
+        self, raised: BaseException, cancelled: type[BaseException]
+    ) -> BaseException | None:
+        """What is left of what the body raised, if it felt the cancellation asked for (C15).
+
+        Args:
+            raised: a cancellation, or a group.
+            cancelled: the backend's exception for cancellations.
+        """
+        if not self.cancel_called:
+            return raised  # by nobody who may: that is an error
+        felt: BaseException | None = raised
+        left: BaseException | None = None
+        if isinstance(raised, BaseExceptionGroup):
+            felt, left = raised.split(cancelled)
+        self.cancelled_caught = felt is not None
+        return left
+
     @abstractmethod
     def _deliver(self) -> None:
         """Let the running task feel the cancellation."""

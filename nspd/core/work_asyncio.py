@@ -86,10 +86,7 @@ class AsyncioWork(Work):
             if self._group.stopping:
                 self._done = nobody
                 raise
-            if self.cancel_called:
-                self.cancelled_caught = True
-            else:
-                error = stopped
+            error = self._without_own_cancellation(stopped, asyncio.CancelledError)
         except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
             error = failed
         except BaseExceptionGroup as several:
@@ -98,10 +95,7 @@ class AsyncioWork(Work):
                 raise
             if not comes_of_cancelling(several, asyncio.CancelledError):
                 raise
-            error = several
-            if self.cancel_called:
-                felt, error = several.split(asyncio.CancelledError)
-                self.cancelled_caught = felt is not None
+            error = self._without_own_cancellation(several, asyncio.CancelledError)
         finally:
             self.finished = True
             self._group.ended(self)

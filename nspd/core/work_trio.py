@@ -49,10 +49,7 @@ class TrioWork(Work):
             if self._group.stopping:
                 self._done = nobody
                 raise
-            if self.cancel_called:
-                self.cancelled_caught = True
-            else:
-                error = stopped
+            error = self._without_own_cancellation(stopped, trio.Cancelled)
         except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
             error = failed
         except BaseExceptionGroup as several:
@@ -62,10 +59,7 @@ class TrioWork(Work):
             if not comes_of_cancelling(several, trio.Cancelled):
                 self._group.give_up()
                 raise
-            error = several
-            if self.cancel_called:
-                felt, error = several.split(trio.Cancelled)
-                self.cancelled_caught = felt is not None
+            error = self._without_own_cancellation(several, trio.Cancelled)
         except BaseException:  # such as KeyboardInterrupt: it goes on, and stops the process
             self._group.give_up()
             raise

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 def carry_out_together(server: Server, links: Iterable[Link]) -> None:
-    """Carry out what these links have received; one that raises costs only its own client."""
+    """Carry out what these links have received; one that raises costs only its own client.
+
+    What cannot be decoded with the rest is given back to the poller.
+    """
     sharing: list[Link] = []
     chunks: list[bytes] = []
-    others: list[Link] = []
+    one_by_one = server.poller.after_reading
     for link in links:
         received = link.received
         if link.connection.receiver.shares and received.endswith(b"\n"):
@@ -32,23 +35,18 @@ def carry_out_together(server: Server, links: Iterable[Link]) -> None:
             sharing.append(link)
             chunks.append(received)
         else:
-            others.append(link)
+            one_by_one(link)
     requests = decode_together(chunks)
     if requests is None:
         for link, received in zip(sharing, chunks, strict=True):
             link.received = received
-        others = sharing + others
+            one_by_one(link)
+        return
+    server.requests += len(requests)
+    if len(requests) == len(sharing):
+        _carry_out_requests(server, zip(sharing, requests, strict=True))
     else:
-        server.requests += len(requests)
-        if len(requests) == len(sharing):
-            _carry_out_requests(server, zip(sharing, requests, strict=True))
-        else:
-            _carry_out_several(server, sharing, chunks, requests)
-    for link in others:
-        try:
-            link.carry_out()
-        except Exception:  # noqa: BLE001 - as in the poller's stages
-            link.failed()
+        _carry_out_several(server, sharing, chunks, requests)
 
 
 def _carry_out_requests(server: Server, pairs: Iterable[tuple[Link, Request]]) -> None:

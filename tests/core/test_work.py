@@ -251,15 +251,21 @@ class Swallows:
         return self.resumed - before
 
 
-async def test_pressed_once_and_left_alone() -> None:
-    """Work that was pressed is left alone until it is pressed again, and then resumed once."""
+@pytest.mark.parametrize("told", [False, True], ids=["cancelled", "only told"])
+async def test_pressed_once_and_left_alone(told: bool) -> None:
+    """Work that was pressed is left alone until it is pressed again, and then resumed once.
+
+    If it had only been told to return, it is first pressed to be cancelled.
+    """
     body = Swallows()
     async with open_work_group() as group:
         work = group.start(body, Ends())
         await until(lambda: work.started)
         await checkpoint()
-        work.cancel()
-        await until(lambda: body.resumed >= 5)
+        work.cancel(deliver=not told)
+        if told:
+            work.press()
+        await until(lambda: body.resumed >= (1 if told else 5))
         work.press()
         await body.resumed_in(3)
         assert await body.resumed_in(50) == 0
@@ -335,25 +341,6 @@ async def test_work_that_was_only_told_is_cancelled_when_it_is_pressed() -> None
             await checkpoint()
         assert (work.finished, work.cancelled_caught, ends.errors) == (True, True, [None])
         assert steps < 100
-
-
-async def test_work_that_was_only_told_is_left_alone_when_it_goes_on() -> None:
-    """Pressed for the first time it is cancelled, however often; then it is as other work."""
-    body = Swallows()
-    async with open_work_group() as group:
-        work = group.start(body, Ends())
-        await until(lambda: work.started)
-        await checkpoint()
-        work.cancel(deliver=False)
-        work.press()
-        assert await body.resumed_in(50) >= 1
-        work.press()
-        await body.resumed_in(3)
-        assert await body.resumed_in(50) == 0
-        work.press()
-        assert await body.resumed_in(50) == 1
-        body.released.set()
-        await until(lambda: work.finished)
 
 
 async def test_a_cancellation_in_a_group_of_ones_own_is_no_error() -> None:

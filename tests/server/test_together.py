@@ -30,6 +30,14 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[list[str] | None]:
     return turns
 
 
+async def started_clients(house: House) -> list[Client]:
+    """Clients with a session each."""
+    clients = [await house.client() for _ in range(CLIENTS)]
+    for client in clients:
+        await client.startup()
+    return clients
+
+
 def name_of(request: Request) -> str:
     """The method, short."""
     return request.method.removeprefix("NSPv2LookupService")
@@ -56,9 +64,7 @@ async def test_requests_of_one_kind_come_one_after_the_other(
 ) -> None:
     """Each client gets his own record, end and cancel, however the requests were mixed."""
     async with open_house() as house:
-        clients = [await house.client() for _ in range(CLIENTS)]
-        for client in clients:
-            await client.startup()
+        clients = await started_clients(house)
         handles = []
         for number, client in enumerate(clients):
             query = {"namespace": TEST, "query_string": "records=1"}
@@ -110,9 +116,7 @@ async def test_several_requests_of_one_client_keep_their_order(
 ) -> None:
     """Among those of others, which may come before and after, but not in between."""
     async with open_house() as house:
-        clients = [await house.client() for _ in range(CLIENTS)]
-        for client in clients:
-            await client.startup()
+        clients = await started_clients(house)
         handles = [await client.begin("records=0&hang=1") for client in clients]
         await until(lambda: house.router.work.running == CLIENTS)
         decoded.clear()
