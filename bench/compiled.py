@@ -18,12 +18,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.processes import BUILD, ROOT
+from bench.processes import BUILD, ROOT, NotAvailable, nspd_command
 
 PLACE = BUILD / "compiled"
 LIBRARY = PLACE / "lib"
 """Where the package is."""
 COMMAND = PLACE / "nspd"
+
+_OTHERWISE = "--build checkout measures it as it is"
 
 _NEEDED = ("pyproject.toml", "README.md", "LICENSE")
 
@@ -78,18 +80,21 @@ def choose(wanted: str) -> None:
     """Have the benches in this process measure what ``--build`` says, unless BENCH_NSPD is set.
 
     Raises:
-        SystemExit: it cannot be compiled.
+        SystemExit: it cannot be compiled (pip has told why), or BENCH_NSPD names no command.
     """
-    if "BENCH_NSPD" in os.environ or wanted == "checkout":
-        return
-    if not is_current():
-        print("compiling nspd with mypyc, which takes a minute", file=sys.stderr)
+    if "BENCH_NSPD" not in os.environ and wanted == "compiled":
+        if not is_current():
+            print("compiling nspd with mypyc, which takes a minute", file=sys.stderr)
+        try:
+            os.environ["BENCH_NSPD"] = str(build())
+        except subprocess.CalledProcessError:
+            raise SystemExit(f"nspd cannot be compiled here; {_OTHERWISE}") from None
+        except OSError as error:
+            raise SystemExit(f"nspd cannot be compiled here: {error}; {_OTHERWISE}") from None
     try:
-        os.environ["BENCH_NSPD"] = str(build())
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SystemExit(
-            f"nspd cannot be compiled here ({error}); --build checkout measures it as it is"
-        ) from None
+        nspd_command()
+    except NotAvailable as error:
+        raise SystemExit(str(error)) from None
 
 
 def _pip(*arguments: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import errno
 import os
 import subprocess
 import sys
@@ -113,14 +114,23 @@ def test_the_benches_can_measure_the_checkout_or_another(
     assert (built, processes.nspd_command()) == ([], [sys.executable])
 
 
-def test_what_cannot_be_compiled_is_told(built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (subprocess.CalledProcessError(1, ["pip"]), "here; --build checkout "),
+        (OSError(errno.ENOSPC, "No space left"), r"here: .*No space left; --build checkout "),
+    ],
+)
+def test_what_cannot_be_compiled_is_told(
+    error: Exception, told: str, built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And the checkout is not measured in its place."""
 
     def fail() -> Path:
-        raise subprocess.CalledProcessError(1, ["pip"])
+        raise error
 
     monkeypatch.setattr(compiled, "build", fail)
-    with pytest.raises(SystemExit, match="--build checkout"):
+    with pytest.raises(SystemExit, match=f"^nspd cannot be compiled {told}"):
         compiled.choose("compiled")
     assert built == []
     assert "BENCH_NSPD" not in os.environ
@@ -134,3 +144,5 @@ def test_the_bench_measures_nothing_else_instead(
     monkeypatch.setenv("BENCH_NSPD", wrong)
     with pytest.raises(processes.NotAvailable, match="BENCH_NSPD is no command"):
         processes.nspd_command()
+    with pytest.raises(SystemExit, match=r"^BENCH_NSPD is no command"):
+        compiled.choose("compiled")
