@@ -47,6 +47,7 @@ MODULES = (
     "work",
     "work_asyncio",
     "work_trio",
+    "aborting",
 )
 """The modules of nspd.core that settle, cancel and forget."""
 

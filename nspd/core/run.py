@@ -11,7 +11,7 @@ The run is also what the provider's author sees as `Results`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -227,8 +227,8 @@ class Run:
         self._pressing = self._router.clock.call_later(_PRESS_EVERY, self._press)
         self._work.press()
 
-    async def _body(self) -> None:
-        await self.entry.provider.lookup(self.query, self)
+    def _body(self) -> Awaitable[None]:
+        return self.entry.provider.lookup(self.query, self)
 
     def _over(self, error: BaseException | None) -> None:
         """The coroutine has ended: the last thing that its task does."""

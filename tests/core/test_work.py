@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -11,8 +12,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 import nspd.core.work_asyncio
+from nspd.core.aborting import Aborter
 from nspd.core.backend import open_work_group, time_source
 from nspd.core.work import Work, give_way_if_cancelled
+from nspd.core.work_asyncio import AsyncioWork
+from nspd.core.work_trio import TrioWork
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
 
@@ -47,7 +51,7 @@ async def test_done_is_told_how_the_body_ended() -> None:
         returned, failed = Ends(), Ends()
         group.start(_returns, returned)
         group.start(_fails, failed)
-        assert group.running == 2
+        assert (group.running, group.started) == (2, 2)
         await until(lambda: group.running == 0)
         assert returned.errors == [None]
         assert [type(error) for error in failed.errors] == [LookupError]
@@ -379,9 +383,10 @@ async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> Non
 
 @pytest.fixture(params=["as released", "other insides"])
 def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What work on asyncio reads of tasks and scopes; a release of theirs may not have it."""
+    """What work reads of tasks and scopes; a release of asyncio, anyio or trio may not have it."""
     if request.param == "other insides":
         monkeypatch.setattr(nspd.core.work_asyncio, "_awaited_by", lambda task, scope: None)
+        monkeypatch.setattr(Aborter, "abort", lambda aborter, task, scope: False)
 
 
 @pytest.mark.usefixtures("insides")
@@ -750,3 +755,82 @@ async def test_a_group_of_cancellations_is_no_outcome_while_the_daemon_stops() -
         group.start(body, ends)
         await until(lambda: begun)
     assert ends.errors == []
+
+
+@pytest.mark.parametrize("failure", [None, LookupError("as planned")], ids=["returns", "fails"])
+async def test_scopes_that_the_body_leaves_open_are_its_error(failure: Exception | None) -> None:
+    """However it ends; and nobody else's work is cancelled or corrupted by it."""
+    left_open: list[anyio.CancelScope] = []
+
+    async def body() -> None:
+        left_open.append(anyio.CancelScope().__enter__())
+        if failure is not None:
+            raise failure
+
+    async with open_work_group() as group:
+        sibling = group.start(_hangs, Ends())
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.finished)
+        (error,) = ends.errors
+        assert isinstance(error, RuntimeError)
+        assert error.__context__ is failure
+        for _ in range(5):
+            await checkpoint()
+        assert group.running == 1
+        sibling.cancel()
+        await until(lambda: sibling.finished)
+        assert sibling.cancelled_caught
+
+
+@pytest.mark.usefixtures("insides")
+async def test_a_wait_that_nothing_can_interrupt_is_followed_by_the_cancellation() -> None:
+    """The body goes on with what it waited for, and is cancelled at what it awaits next."""
+    come, go = threading.Event(), threading.Event()
+    got: list[str] = []
+
+    def takes_its_time() -> str:
+        come.set()
+        assert go.wait(DEADLINE)
+        return "all of it"
+
+    async def body() -> None:
+        got.append(await anyio.to_thread.run_sync(takes_its_time))
+        await anyio.sleep_forever()
+
+    async with open_work_group() as group:
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(come.is_set)
+        work.cancel()
+        for _ in range(5):
+            await checkpoint()
+        assert not work.finished
+        go.set()
+        await until(lambda: work.finished)
+        assert (got, work.cancelled_caught, ends.errors) == (["all of it"], True, [None])
+
+
+async def test_work_that_ends_when_its_task_is_cancelled_is_not_insisted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cancelling its scope as well would cost more than all the rest of its end."""
+    insisted: list[Work] = []
+
+    def insist(work: Work) -> None:
+        insisted.append(work)
+
+    for kind in (AsyncioWork, TrioWork):
+        monkeypatch.setattr(kind, "insist", insist)
+    async with open_work_group() as group:
+        works = [group.start(_hangs, Ends()) for _ in range(50)]
+        await until(lambda: all(work.started for work in works))
+        await checkpoint()
+        for work in works:  # in each turn another, so that they meet the looks in any order
+            work.cancel()
+            assert not isinstance(work, TrioWork) or work._scope.shield  # its cancel is to lose it
+            await checkpoint()
+        await until(lambda: group.running == 0)
+        for _ in range(5):
+            await checkpoint()
+        assert insisted == []

@@ -1,0 +1,223 @@
+"""Cancelling what a task of trio's waits for, without cancelling a scope."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import outcome
+import pytest
+import trio
+from trio.lowlevel import Abort
+
+from nspd.core.aborting import Aborter, open_aborter
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["trio"]),
+]
+
+
+async def _aborter() -> Aborter:
+    aborter: Aborter | None = None
+    with trio.CancelScope() as cancelled:
+        cancelled.cancel()
+        aborter = await open_aborter()
+    assert aborter is not None, "it let the cancellation through"
+    return aborter
+
+
+class Task:
+    """One that waits within a scope; see `waiting`."""
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.task: trio.lowlevel.Task
+        self.raised: BaseException | None = None
+        """What its wait ended with."""
+        self.over = trio.Event()
+
+    async def main(self, wait: Callable[[], Awaitable[object]]) -> None:
+        self.task = trio.lowlevel.current_task()
+        with self.scope:
+            try:
+                await wait()
+            except trio.Cancelled as cancelled:
+                self.raised = cancelled
+        self.over.set()
+
+
+@asynccontextmanager
+async def waiting(wait: Callable[[], Awaitable[object]]) -> AsyncIterator[Task]:
+    """A task at that wait, or a few steps into it."""
+    task = Task()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task.main, wait)
+        await trio.testing.wait_all_tasks_blocked()
+        yield task
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_wait_ends_with_trios_exception() -> None:
+    """It is raised where the task waits, in its next step; no scope is cancelled."""
+    aborter = await _aborter()
+    async with waiting(trio.sleep_forever) as task:
+        assert aborter.abort(task.task, task.scope)
+        assert not task.over.is_set()  # not within the call
+        await task.over.wait()
+        assert isinstance(task.raised, trio.Cancelled)
+        assert not task.scope.cancel_called
+
+
+async def test_what_it_waited_for_lets_go_of_it() -> None:
+    """The task leaves the queue that it stood in: nothing is handed to it any more."""
+    aborter = await _aborter()
+    lot = trio.lowlevel.ParkingLot()
+    async with waiting(lot.park) as task:
+        assert len(lot) == 1
+        assert aborter.abort(task.task, task.scope)
+        assert len(lot) == 0
+        await task.over.wait()
+
+
+async def test_each_gets_an_exception_of_its_own() -> None:
+    """Two tasks that are aborted do not share a traceback."""
+    aborter = await _aborter()
+    async with waiting(trio.sleep_forever) as one, waiting(trio.sleep_forever) as other:
+        assert aborter.abort(one.task, one.scope)
+        assert aborter.abort(other.task, other.scope)
+        await one.over.wait()
+        await other.over.wait()
+        assert None is not one.raised is not other.raised is not None
+
+
+async def test_scopes_within_let_it_pass() -> None:
+    """A cancellation from outside is none of theirs."""
+    within = trio.CancelScope(), trio.CancelScope()
+
+    async def wait() -> None:
+        with within[0], within[1]:
+            await trio.sleep_forever()
+
+    aborter = await _aborter()
+    async with waiting(wait) as task:
+        assert aborter.abort(task.task, task.scope)
+        await task.over.wait()
+        assert isinstance(task.raised, trio.Cancelled)
+        assert [scope.cancelled_caught for scope in within] == [False, False]
+
+
+@pytest.mark.parametrize("shields", [(True, False), (False, True)])
+async def test_behind_a_shield_it_is_not_aborted(shields: tuple[bool, bool]) -> None:
+    """However deep that is."""
+
+    async def wait() -> None:
+        with trio.CancelScope(shield=shields[0]), trio.CancelScope(shield=shields[1]):
+            await go_on.wait()
+
+    go_on = trio.Event()
+    aborter = await _aborter()
+    async with waiting(wait) as task:
+        assert not aborter.abort(task.task, task.scope)
+        go_on.set()
+        await task.over.wait()
+        assert task.raised is None
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["around it", "another's"])
+async def test_outside_of_the_scope_it_is_not_aborted(elsewhere: bool) -> None:
+    """Only who waits within the scope is."""
+    aborter = await _aborter()
+    async with waiting(trio.sleep_forever) as task, waiting(trio.sleep_forever) as other:
+        scope = other.scope if elsewhere else trio.CancelScope()
+        assert not aborter.abort(task.task, scope)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not task.over.is_set()
+
+
+async def test_within_a_nursery_it_is_not_aborted() -> None:
+    """A nursery takes a cancellation that only its host felt for one of its own."""
+
+    async def wait() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await trio.sleep_forever()
+
+    aborter = await _aborter()
+    async with waiting(wait) as task:
+        assert not aborter.abort(task.task, task.scope)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not task.over.is_set()
+
+
+async def test_who_has_what_he_waited_for_is_not_aborted() -> None:
+    """What came before the cancellation is not lost."""
+    there = trio.Event()
+    aborter = await _aborter()
+    async with waiting(there.wait) as task:
+        there.set()
+        assert not aborter.abort(task.task, task.scope)
+        await task.over.wait()
+        assert task.raised is None
+
+
+async def test_what_cannot_be_aborted_is_asked_once() -> None:
+    """Trio asks no wait twice; who is asked may raise the exception when he comes to it."""
+    asked: list[Callable[[], object]] = []
+
+    def refuse(raise_cancel: Callable[[], object]) -> Abort:
+        asked.append(raise_cancel)
+        return Abort.FAILED
+
+    async def wait() -> None:
+        await trio.lowlevel.wait_task_rescheduled(refuse)
+
+    aborter = await _aborter()
+    async with waiting(wait) as task:
+        assert not aborter.abort(task.task, task.scope)
+        assert not aborter.abort(task.task, task.scope)
+        task.scope.cancel()
+        assert len(asked) == 1
+        trio.lowlevel.reschedule(task.task, outcome.capture(asked[0]))
+        await task.over.wait()
+        assert isinstance(task.raised, trio.Cancelled)
+
+
+@pytest.mark.parametrize("insides", [{}, {"_cancel_status": None}, {"_cancel_status": object()}])
+async def test_other_insides(insides: dict[str, object]) -> None:
+    """A release of trio may not have what is asked here: then the scope is cancelled."""
+    task = cast("trio.lowlevel.Task", types.SimpleNamespace(**insides, child_nurseries=[]))
+    scope = cast("trio.CancelScope", types.SimpleNamespace(**insides))
+    assert not (await _aborter()).abort(task, scope)
+
+
+async def test_a_whole_outcome() -> None:
+    """What a task is woken with can do all that an outcome can, should trio ask for it."""
+
+    def waits() -> Iterator[str]:
+        try:
+            yield "waits"
+        except trio.Cancelled:
+            yield "cancelled"
+
+    async def waits_too() -> AsyncIterator[str]:
+        try:
+            yield "waits"
+        except trio.Cancelled:
+            yield "cancelled"
+
+    aborter = await _aborter()
+    given: list[outcome.Outcome[object]] = []
+    async with waiting(trio.sleep_forever) as task:
+        assert aborter.abort(task.task, task.scope)
+        next_send = task.task._next_send
+        assert isinstance(next_send, outcome.Outcome)
+        given.append(next_send)
+    generator = waits()
+    next(generator)
+    assert given[0].send(generator) == "cancelled"  # type: ignore[arg-type]
+    asynchronous = waits_too()
+    await anext(asynchronous)
+    assert await given[0].asend(asynchronous) == "cancelled"  # type: ignore[arg-type]
