@@ -1,9 +1,9 @@
-"""Cancelling what a task of trio's waits for, without cancelling a scope.
+"""Aborting what a task of trio's waits for, just before its scope is cancelled.
 
-Cancelling a scope has its state computed anew, and that of all within it; the
-exception made and raised; caught, stripped of its traceback, wrapped, and raised
-again in the task. For work that just waits it all comes to this: what it waits for
-is aborted (`trio.lowlevel.wait_task_rescheduled`), and the exception raised there.
+A scope that finds a task waiting makes the exception, raises and catches it, strips
+its traceback, wraps it, and has it raised again in the task. Whoever aborts the wait
+first, by the same means (`trio.lowlevel.wait_task_rescheduled`), can have it raised
+there in the first place, and the scope finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -28,25 +28,24 @@ class Aborter:
         self._raise_cancel = raise_cancel
         self._cancelled = _Cancelled(raise_cancel)
 
-    def abort(self, task: trio.lowlevel.Task, scope: trio.CancelScope) -> bool:
-        """Raise trio's exception for a cancellation where a task waits, in its next step.
+    def abort(self, task: trio.lowlevel.Task, scope: trio.CancelScope) -> None:
+        """Have trio's exception raised where the task waits, in its next step.
 
-        Returns:
-            False: it is not known to wait within this scope. It may wait behind a shield,
-            or not at all, or for something that cannot be aborted, or have a nursery
-            open, or trio has changed: then the scope has to be cancelled.
+        The scope has to be cancelled in the same step: all else that asks for it, such as
+        scopes and nurseries within it, must find it so. That does what is not done
+        here: nothing is, if the task does not wait, or waits behind a shield, or if a
+        release of trio has other insides than those read here.
         """
-        if task.child_nurseries or not _feels(task, scope):
-            return False
+        if not _feels(task, scope):
+            return
         abort: Callable[[RaiseCancel], trio.lowlevel.Abort] | None
         abort = getattr(task, "_abort_func", None)
         if abort is None:
-            return False
+            return
         if abort(self._raise_cancel) is trio.lowlevel.Abort.SUCCEEDED:
             trio.lowlevel.reschedule(task, self._cancelled)
-            return True
-        task._abort_func = None  # nothing is aborted twice
-        return False
+        else:
+            task._abort_func = None  # it was asked, and nothing is asked twice
 
 
 def _feels(task: trio.lowlevel.Task, scope: trio.CancelScope) -> bool:

@@ -107,10 +107,6 @@ class Work(ABC):
         """Let the running task feel the cancellation."""
 
     @abstractmethod
-    def insist(self) -> None:
-        """Cancel the scope, too, of work that goes on though its task was cancelled."""
-
-    @abstractmethod
     async def give_way(self) -> None:
         """Raise the cancellation in the task itself, again if it swallowed it before.
 
@@ -135,33 +131,12 @@ class WorkGroup(ABC):
         self.started = 0
         """Tasks started so far."""
         self.stopping = False
-        self._cancelled: list[Work] = []
-        self._to_insist: list[Work] = []
 
     @abstractmethod
     def start(
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
     ) -> Work:
         """Start work; its first step comes later, never within this call."""
-
-    def look_after(self, work: Work) -> None:
-        """Insist on a cancellation unless the task, which has been cancelled, ends at once."""
-        if not (self._cancelled or self._to_insist):
-            self._look_soon()
-        self._cancelled.append(work)
-
-    @abstractmethod
-    def _look_soon(self) -> None:
-        """Have `_look` called in the next turn of the event loop, and as long as it says so."""
-
-    def _look(self) -> bool:
-        """Look at what was cancelled; whether to look again in the next turn."""
-        # A task cancelled since the last look may not have had its turn yet.
-        due, self._to_insist, self._cancelled = self._to_insist, self._cancelled, []
-        for work in due:
-            if not work.finished:
-                work.insist()
-        return bool(self._to_insist)
 
 
 async def nothing() -> None:

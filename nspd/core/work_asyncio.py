@@ -40,7 +40,9 @@ class AsyncioWork(Work):
         self._group.look_after(self)
 
     def insist(self) -> None:
-        self._scope.cancel()
+        """Cancel the scope of work that goes on in spite of a cancelled task."""
+        if not self.finished:
+            self._scope.cancel()
 
     async def give_way(self) -> None:
         self._scope.cancel()
@@ -122,6 +124,8 @@ class AsyncioGroup(WorkGroup):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
+        self._cancelled: list[AsyncioWork] = []
+        self._to_insist: list[AsyncioWork] = []
         # Held here, for the loop holds its tasks weakly.
         self._at_work: set[AsyncioWork] = set()
         # What `anyio.CancelScope` makes on this backend, which it looks up each time.
@@ -168,12 +172,19 @@ class AsyncioGroup(WorkGroup):
         self.started += 1
         return work
 
-    def _look_soon(self) -> None:
-        self._loop.call_soon(self._look_again)
+    def look_after(self, work: AsyncioWork) -> None:
+        """Insist on a cancellation unless the task, which has been cancelled, ends at once."""
+        if not (self._cancelled or self._to_insist):
+            self._loop.call_soon(self._look)
+        self._cancelled.append(work)
 
-    def _look_again(self) -> None:
-        if self._look():
-            self._look_soon()
+    def _look(self) -> None:
+        # A task cancelled since the last look may not have had its turn yet.
+        due, self._to_insist, self._cancelled = self._to_insist, self._cancelled, []
+        for work in due:
+            work.insist()
+        if self._to_insist:
+            self._loop.call_soon(self._look)
 
     def ended(self, work: AsyncioWork) -> None:
         """Forget work whose task is in its last step (called by it)."""

@@ -1,7 +1,6 @@
 """Provider work on trio: tasks of one nursery, each behind a shield of its own.
 
-Here, too, cancelling is cheap for work that just waits: what it waits for is
-aborted, and its scope cancelled only if the task goes on.
+Here, too, cancelling is cheap for work that waits (`nspd.core.aborting`).
 """
 
 from __future__ import annotations
@@ -22,30 +21,23 @@ class TrioWork(Work):
     trio's scopes are cancelled for good, and each costs as much as the rest of a task.
     """
 
-    __slots__ = ("_group", "_pressed", "_scope", "_task")
+    __slots__ = ("_group", "_scope", "_task")
     __deletable__ = ("_task",)  # mypyc asks for this
 
     _group: TrioGroup
-    _pressed: bool
     _scope: trio.CancelScope
     _task: trio.lowlevel.Task
 
     def _deliver(self) -> None:
-        if self._group.aborter.abort(self._task, self._scope):
-            self._group.look_after(self)
-        else:
-            self._scope.shield = False
-
-    def insist(self) -> None:
-        if not self._pressed:
-            self._scope.shield = False
+        # In this order: what is aborted already the scope passes over.
+        self._group.aborter.abort(self._task, self._scope)
+        self._scope.shield = False
 
     async def give_way(self) -> None:
         self._scope.shield = False
         await trio.lowlevel.checkpoint()
 
     def press(self) -> None:
-        self._pressed = True
         # Unblocking happens within the assignment, if the task waits for something.
         self._scope.shield = False
         if self._is_told:
@@ -62,7 +54,7 @@ class TrioWork(Work):
             if not self.cancel_called:
                 self._task = trio.lowlevel.current_task()
                 self._scope = scope = trio.CancelScope(shield=not self._group.stopping)
-                # Left by `_leave`: a cancellation takes twice as long to pass a `with`.
+                # Left by `_leave`: an exception that passes a `with` is raised once more.
                 scope.__enter__()
                 await self._body()
         except trio.Cancelled as stopped:
@@ -118,7 +110,6 @@ class TrioGroup(WorkGroup):
         self._nursery: trio.Nursery
         self._open = trio.CancelScope(shield=True)
         self._at_work: set[TrioWork] = set()
-        self._to_look = trio.Event()
         self.aborter: Aborter
 
     async def keep(self) -> None:
@@ -128,24 +119,13 @@ class TrioGroup(WorkGroup):
             self.aborter = await open_aborter()
             self.opened.set()
             with self._open:
-                while True:
-                    await self._to_look.wait()
-                    self._to_look = trio.Event()
-                    while self._look():
-                        # Trio's turns have no order: what was cancelled in this one,
-                        # before the look, may have its turn after this task's next one.
-                        await trio.lowlevel.checkpoint()
-                        await trio.lowlevel.checkpoint()
-
-    def _look_soon(self) -> None:
-        self._to_look.set()
+                await trio.sleep_forever()
 
     def start(
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
     ) -> Work:
         work = TrioWork(body, done)
         work._group = self
-        work._pressed = False
         self._nursery.start_soon(work.main)
         self._at_work.add(work)
         self.running += 1

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import anyio
+import outcome
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -15,7 +16,6 @@ import nspd.core.work_asyncio
 from nspd.core.aborting import Aborter
 from nspd.core.backend import open_work_group, time_source
 from nspd.core.work import Work, give_way_if_cancelled
-from nspd.core.work_asyncio import AsyncioWork
 from nspd.core.work_trio import TrioWork
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
@@ -811,26 +811,58 @@ async def test_a_wait_that_nothing_can_interrupt_is_followed_by_the_cancellation
         assert (got, work.cancelled_caught, ends.errors) == (["all of it"], True, [None])
 
 
-async def test_work_that_ends_when_its_task_is_cancelled_is_not_insisted_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Cancelling its scope as well would cost more than all the rest of its end."""
-    insisted: list[Work] = []
+@pytest.mark.usefixtures("insides")
+async def test_what_is_sent_to_cancelled_work_is_not_lost() -> None:
+    """It is there for the next one who asks: the work, which did not get it, ends without."""
+    send, receive = anyio.create_memory_object_stream[str](1)
+    got: list[str] = []
 
-    def insist(work: Work) -> None:
-        insisted.append(work)
+    async def body() -> None:
+        got.append(await receive.receive())
 
-    for kind in (AsyncioWork, TrioWork):
-        monkeypatch.setattr(kind, "insist", insist)
-    async with open_work_group() as group:
-        works = [group.start(_hangs, Ends()) for _ in range(50)]
-        await until(lambda: all(work.started for work in works))
-        await checkpoint()
-        for work in works:  # in each turn another, so that they meet the looks in any order
+    with send, receive:
+        async with open_work_group() as group:
+            work = group.start(body, Ends())
+            await until(lambda: work.started)
+            await checkpoint()
             work.cancel()
-            assert not isinstance(work, TrioWork) or work._scope.shield  # its cancel is to lose it
-            await checkpoint()
-        await until(lambda: group.running == 0)
-        for _ in range(5):
-            await checkpoint()
-        assert insisted == []
+            send.send_nowait("a record")
+            await until(lambda: work.finished)
+            assert (got, work.cancelled_caught) == ([], True)
+        assert receive.receive_nowait() == "a record"
+
+
+@pytest.mark.usefixtures("insides")
+async def test_no_scope_within_takes_the_cancellation_for_its_own() -> None:
+    """Not even one that is cancelled while the body is being unwound."""
+    went_on: list[bool] = []
+
+    async def body() -> None:
+        with anyio.CancelScope() as within:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                within.cancel()
+        went_on.append(within.cancelled_caught)
+
+    async with open_work_group() as group:
+        work = group.start(body, Ends())
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        await until(lambda: work.finished)
+        assert (went_on, work.cancelled_caught) == ([], True)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_what_waits_is_aborted_before_its_scope_is_cancelled() -> None:
+    """Trio's scope, which would make and raise the exception once more, passes it over."""
+    async with open_work_group() as group:
+        work = group.start(_hangs, Ends())
+        assert isinstance(work, TrioWork)
+        await until(lambda: work.started)
+        await checkpoint()
+        work.cancel()
+        assert work._task._next_send is not None
+        assert not isinstance(work._task._next_send, outcome.Error)
+        await until(lambda: work.finished)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import anyio
 import msgspec
@@ -84,17 +85,10 @@ class TestProvider(Provider):
             return None
         return (self._generation, text, query.restrictions.service_instance_name)
 
-    async def lookup(self, query: Query, results: Results) -> None:
+    def lookup(self, query: Query, results: Results) -> Coroutine[Any, Any, None]:
         script = parse_script(query.restrictions.query_string or "")
-        if not script.stubborn:
-            await self._perform(script, query, results)
-            return
-        try:
-            await self._perform(script, query, results)
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(script.stubborn)
-            raise
+        performance = self._perform(script, query, results)
+        return _stubborn(performance, script.stubborn) if script.stubborn else performance
 
     async def _perform(self, script: Script, query: Query, results: Results) -> None:
         name = query.restrictions.service_instance_name or _NAME
@@ -183,6 +177,15 @@ def _pattern(number: int, size: int) -> bytes:
     start = number % 251
     cycle = bytes((start + k) % 251 for k in range(251))
     return (cycle * (size // 251 + 1))[:size]
+
+
+async def _stubborn(performance: Awaitable[None], seconds: float) -> None:
+    try:
+        await performance
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(seconds)
+        raise
 
 
 def _sleeper() -> Callable[[], Awaitable[None]]:
