@@ -53,9 +53,10 @@ def _feels(task: trio.lowlevel.Task, scope: trio.CancelScope) -> bool:
     outer = getattr(scope, "_cancel_status", None)
     status = getattr(task, "_cancel_status", None)
     while status is not outer:
-        if status is None or status._scope.shield:
+        # Where its insides are others, whatever is there may be a shield.
+        if getattr(getattr(status, "_scope", None), "shield", True):
             return False
-        status = status._parent
+        status = getattr(status, "_parent", None)
     return outer is not None
 
 

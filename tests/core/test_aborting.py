@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -71,7 +71,7 @@ async def test_the_wait_ends_with_trios_exception() -> None:
 
 
 async def test_the_scope_finds_nothing_left_to_do() -> None:
-    """The exception is raised once, and it is the scope's own."""
+    """What the task is woken with stays what it is."""
     aborter = await _aborter()
     async with waiting(trio.sleep_forever) as task:
         aborter.abort(task.task, task.scope)
@@ -180,39 +180,66 @@ async def test_what_cannot_be_aborted_is_asked_once() -> None:
         assert isinstance(task.raised, trio.Cancelled)
 
 
-@pytest.mark.parametrize("insides", [{}, {"_cancel_status": None}, {"_cancel_status": object()}])
-async def test_other_insides(insides: dict[str, object]) -> None:
-    """A release of trio may not have what is asked here: then the scope is cancelled."""
-    task = cast("trio.lowlevel.Task", types.SimpleNamespace(**insides))
-    scope = cast("trio.CancelScope", types.SimpleNamespace(**insides))
-    (await _aborter()).abort(task, scope)
+_STATUS = object()
+
+
+@pytest.mark.parametrize(
+    ("of_task", "of_scope"),
+    [
+        ({}, {}),
+        ({"_cancel_status": None}, {"_cancel_status": None}),
+        ({"_cancel_status": _STATUS}, {}),
+        ({}, {"_cancel_status": _STATUS}),
+        ({"_cancel_status": object()}, {"_cancel_status": _STATUS}),
+        (
+            {"_cancel_status": types.SimpleNamespace(_scope=trio.CancelScope())},
+            {"_cancel_status": _STATUS},
+        ),
+    ],
+)
+async def test_other_insides(of_task: dict[str, object], of_scope: dict[str, object]) -> None:
+    """A release of trio may not have what is read here: then nothing is aborted."""
+    asked: list[object] = []
+    task = types.SimpleNamespace(_abort_func=asked.append, **of_task)
+    scope = types.SimpleNamespace(**of_scope)
+    aborter = await _aborter()
+    aborter.abort(cast("trio.lowlevel.Task", task), cast("trio.CancelScope", scope))
+    assert asked == []
+
+
+async def test_no_way_to_abort() -> None:
+    """As in a release of trio that keeps it elsewhere: the task goes on waiting."""
+    aborter = await _aborter()
+    async with waiting(trio.sleep_forever) as task:
+        elsewhere = types.SimpleNamespace(_cancel_status=task.task._cancel_status)
+        aborter.abort(cast("trio.lowlevel.Task", elsewhere), task.scope)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not task.over.is_set()
 
 
 async def test_a_whole_outcome() -> None:
     """What a task is woken with can do all that an outcome can, should trio ask for it."""
 
-    def waits() -> Iterator[str]:
+    def waits() -> Generator[str, object, None]:
         try:
             yield "waits"
         except trio.Cancelled:
             yield "cancelled"
 
-    async def waits_too() -> AsyncIterator[str]:
+    async def waits_too() -> AsyncGenerator[str, object]:
         try:
             yield "waits"
         except trio.Cancelled:
             yield "cancelled"
 
     aborter = await _aborter()
-    given: list[outcome.Outcome[object]] = []
     async with waiting(trio.sleep_forever) as task:
         aborter.abort(task.task, task.scope)
-        next_send = task.task._next_send
-        assert isinstance(next_send, outcome.Outcome)
-        given.append(next_send)
+        woken_with = task.task._next_send
+        assert isinstance(woken_with, outcome.Outcome)
     generator = waits()
     next(generator)
-    assert given[0].send(generator) == "cancelled"  # type: ignore[arg-type]
+    assert woken_with.send(generator) == "cancelled"
     asynchronous = waits_too()
     await anext(asynchronous)
-    assert await given[0].asend(asynchronous) == "cancelled"  # type: ignore[arg-type]
+    assert await woken_with.asend(asynchronous) == "cancelled"

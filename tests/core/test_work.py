@@ -386,7 +386,7 @@ def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """What work reads of tasks and scopes; a release of asyncio, anyio or trio may not have it."""
     if request.param == "other insides":
         monkeypatch.setattr(nspd.core.work_asyncio, "_awaited_by", lambda task, scope: None)
-        monkeypatch.setattr(Aborter, "abort", lambda aborter, task, scope: False)
+        monkeypatch.setattr(Aborter, "abort", lambda aborter, task, scope: None)
 
 
 @pytest.mark.usefixtures("insides")
