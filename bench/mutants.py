@@ -47,7 +47,8 @@ MODULES = (
     "work",
     "work_asyncio",
     "work_trio",
-    "aborting",
+    "moving",
+    "task_trio",
 )
 """The modules of nspd.core that settle, cancel and forget."""
 

@@ -42,7 +42,7 @@ _OPTIONS = (
     *("-k", "not uvloop and not mass_death", "--ignore=tests/cases/test_races.py"),
 )
 
-_BOTH_BACKENDS = ("work", "work_trio", "aborting")
+_BOTH_BACKENDS = ("work", "work_trio", "moving", "task_trio")
 """Modules with code for another backend; the others are tried on asyncio alone."""
 
 _SCHEDULES = (

@@ -214,7 +214,7 @@ class Provider:
         return None
 
     async def lookup(self, query: Query, results: Results) -> None:
-        """Find the records of one lookup; runs in a task and a cancel scope of its own.
+        """Find the records of one lookup; runs in a task of its own, which End cancels.
 
         Raises:
             WSAError: the lookup ended with this code here.

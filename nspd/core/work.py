@@ -1,15 +1,14 @@
-"""Provider work: one async task in one cancel scope of its own.
+"""Provider work: one async task that can be cancelled by itself.
 
 All work of the daemon runs in one group, not in a group for each connection:
 such a group could not close while a stubborn or shared task runs in it.
 
-A `Work` is a task and the scope around it in one object. Its cancellation is
-asked for once, by a plain function, and is a fact from then on
+A `Work` is a task and its cancel scope, or what stands for one, in one object. Its
+cancellation is asked for once, by a plain function, and is a fact from then on
 (``cancel_called``), whether or not the task has noticed (``cancelled_caught``).
 
-The tasks are the backend's own and the scopes anyio's and trio's, entered
-inside the task: starting a task through an anyio task group costs more than
-everything else that a short lookup does (docs/design.md has the figures). So
+The tasks are the backend's own: starting one through an anyio task group costs more
+than everything else that a short lookup does (docs/design.md has the figures). So
 there is one module for each backend, and `nspd.core.backend` chooses.
 """
 
@@ -31,7 +30,7 @@ async def give_way_if_cancelled() -> None:
 
 
 class Work(ABC):
-    """One task in one cancel scope. Made by `WorkGroup.start`; ends by itself.
+    """One task, as in a cancel scope. Made by `WorkGroup.start`; ends by itself.
 
     ``done(error)`` is called exactly once, in the task's last step: with None
     when the body returned, was cancelled by `cancel`, or never ran; else with
@@ -61,7 +60,7 @@ class Work(ABC):
         self._is_told = False  # cancelled, but not delivered
 
     def cancel(self, *, deliver: bool = True) -> None:
-        """Cancel the scope; only the first call does anything.
+        """Cancel the task, and what it has started; only the first call does anything.
 
         Work whose task has not taken its first step never runs its body.
 

@@ -1,103 +1,184 @@
-"""Provider work on trio: tasks of one nursery, each behind a shield of its own.
+"""Provider work on trio: tasks of one nursery, without a scope for each.
 
-Here, too, cancelling is cheap for work that waits (`nspd.core.aborting`).
+Entering and leaving a scope costs as much as the rest of a task, in time as in
+memory. So ended work is moved from under one that goes on to under one that is
+cancelled (`nspd.core.moving`).
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 
 import trio
 
-from nspd.core.aborting import Aborter, open_aborter
+from nspd.core.moving import Mover, close_nurseries, open_mover
+from nspd.core.task_trio import supervise
 from nspd.core.work import Work, WorkGroup, comes_of_cancelling, current_work, nobody
 
 
 class TrioWork(Work):
-    """All of this backend's work runs within a scope that is cancelled from the start.
+    """A task of the group's nursery. How it is cancelled, the two kinds of it say."""
 
-    Each has a shield against that, and to cancel its scope is to take the shield away.
-    So one scope is enough both to cancel work and to leave it alone again (`press`):
-    trio's scopes are cancelled for good, and each costs as much as the rest of a task.
-    """
-
-    __slots__ = ("_group", "_scope", "_task")
-    __deletable__ = ("_task",)  # mypyc asks for this
+    __slots__ = ("_group", "task")
 
     _group: TrioGroup
-    _scope: trio.CancelScope
-    _task: trio.lowlevel.Task
+
+    def __init__(
+        self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
+    ) -> None:
+        super().__init__(body, done)
+        self.task: trio.lowlevel.Task | None = None
+        """While the body runs."""
+
+    @abstractmethod
+    def _cancel_task(self) -> None:
+        """Let it feel the cancellation, again if it was calmed."""
+
+    @abstractmethod
+    def _calm(self) -> None:
+        """Let it be, if the release of trio allows for that."""
+
+    @abstractmethod
+    def _enter(self) -> Awaitable[None]:
+        """The body, with all in place to cancel it."""
+
+    @abstractmethod
+    def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        """What is wrong if the body has left scopes of its own open."""
 
     def _deliver(self) -> None:
-        # In this order: what is aborted already the scope passes over.
-        self._group.aborter.abort(self._task, self._scope)
-        self._scope.shield = False
+        self._cancel_task()
 
     async def give_way(self) -> None:
-        self._scope.shield = False
+        self._cancel_task()
         await trio.lowlevel.checkpoint()
 
     def press(self) -> None:
-        # Unblocking happens within the assignment, if the task waits for something.
-        self._scope.shield = False
+        self._cancel_task()  # within this call, if the task waits for something
         if self._is_told:
             self._is_told = False  # and if not, it has until the next time to feel it
         else:
-            self._scope.shield = not self._group.stopping
+            self._calm()
 
-    async def main(self) -> None:
+    # What its task does (nspd.core.task_trio)
+
+    def begin(self) -> Awaitable[None] | None:
+        """What the task has to await; None if the work was cancelled before."""
         self.started = True
         current_work.set(self)
-        error: BaseException | None = None
-        scope: trio.CancelScope | None = None
-        try:
-            if not self.cancel_called:
-                self._task = trio.lowlevel.current_task()
-                self._scope = scope = trio.CancelScope(shield=not self._group.stopping)
-                # Left by `_leave`: an exception that passes a `with` is raised once more.
-                scope.__enter__()
-                await self._body()
-        except trio.Cancelled as stopped:
-            if self._group.stopping:
-                self._done = nobody
-                raise
-            error = self._without_own_cancellation(stopped, trio.Cancelled)
-        except Exception as failed:  # noqa: BLE001 - the supervisor: a provider may fail in any way
-            error = failed
-        except BaseExceptionGroup as several:
-            if self._group.stopping:
-                self._done = nobody
-                raise
-            if not comes_of_cancelling(several, trio.Cancelled):
-                self._group.give_up()
-                raise
-            error = self._without_own_cancellation(several, trio.Cancelled)
-        except BaseException:  # such as KeyboardInterrupt: it goes on, and stops the process
+        if self.cancel_called:
+            return None
+        self.task = trio.lowlevel.current_task()
+        return self._enter()
+
+    def left_of(self, raised: BaseException) -> BaseException | None:
+        """What is the work's own of what its body has raised.
+
+        Raises:
+            BaseException: it goes on, all of it: it comes of the daemon's stopping, or
+                must stop the process.
+        """
+        if isinstance(raised, Exception):
+            return raised
+        if self._group.stopping:
+            self._done = nobody
+            raise raised
+        if isinstance(raised, BaseExceptionGroup) and not comes_of_cancelling(
+            raised, trio.Cancelled
+        ):
             self._group.give_up()
-            raise
-        finally:
-            self.finished = True
-            if scope is not None:
-                error = _leave(scope, error)
-                del self._task  # the two point at each other
-            self._group.ended(self)
-            self._settle(error)
-            error = None  # its traceback points at this very frame
+            raise raised
+        return self._without_own_cancellation(raised, trio.Cancelled)
 
-    def stop(self) -> None:
-        """Let the daemon's stopping through, as far as the task has got."""
-        if self.started:
-            self._scope.shield = False
+    def give_up(self) -> None:
+        """Something goes on that must stop the process."""
+        self._group.give_up()
+
+    @abstractmethod
+    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        """What is wrong, as the body, which has ended, has left nurseries open."""
+
+    def end(self, error: BaseException | None, wrong: RuntimeError | None) -> None:
+        """All is over, in the task's last step."""
+        if self.task is not None:
+            wrong = self._leave(self.task) or wrong
+            if wrong is not None:
+                wrong.__context__ = error
+                error = wrong
+            self.task = None  # the two point at each other
+        self.finished = True
+        self._group.running -= 1
+        self._settle(error)
 
 
-def _leave(scope: trio.CancelScope, error: BaseException | None) -> BaseException | None:
-    """Leave the scope; what the work ended with, or that it has left scopes of its own open."""
-    try:
-        scope.__exit__(None, None, None)
-    except RuntimeError as misnested:
-        misnested.__context__ = error
-        return misnested
-    return error
+class MovedWork(TrioWork):
+    """Work that is cancelled by being moved to where everything is, and calmed by moving back."""
+
+    __slots__ = ("_mover",)
+
+    _mover: Mover
+
+    def _cancel_task(self) -> None:
+        # While the group stops all is cancelled in either place; and trio, which is just
+        # going through the tasks to tell each, must find them where they were.
+        if self.task is not None and not self._group.stopping:
+            self._mover.cancel(self.task)
+
+    def _calm(self) -> None:
+        if self.task is not None:
+            self._mover.calm(self.task)
+
+    def _enter(self) -> Awaitable[None]:
+        return self._body()
+
+    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        return await close_nurseries(task)
+
+    def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        return self._mover.leave(task)
+
+
+class ScopedWork(TrioWork):
+    """Work in scopes of its own, where a release of trio has not what `MovedWork` needs.
+
+    The outer scope is cancelled from the start, and the inner one has a shield against that
+    as long as the work is not cancelled: a scope is cancelled for good, a shield can be
+    given back.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    _inner: trio.CancelScope
+    _outer: trio.CancelScope
+
+    def _cancel_task(self) -> None:
+        self._inner.shield = False
+
+    def _calm(self) -> None:
+        self._inner.shield = not self._group.stopping
+
+    def _enter(self) -> Awaitable[None]:
+        self._outer = trio.CancelScope()
+        self._outer.cancel()
+        self._inner = trio.CancelScope(shield=not self._group.stopping)
+        self._outer.__enter__()
+        self._inner.__enter__()
+        self._group.shielded.add(self)
+        return self._body()
+
+    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        return None  # without its insides nothing holds trio off from ending all work for it
+
+    def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
+        self._group.shielded.discard(self)
+        wrong: RuntimeError | None = None
+        for scope in (self._inner, self._outer):
+            try:
+                scope.__exit__(None, None, None)
+            except RuntimeError as misnested:
+                wrong = misnested
+        return wrong
 
 
 class TrioGroup(WorkGroup):
@@ -109,39 +190,40 @@ class TrioGroup(WorkGroup):
         self.opened = trio.Event()
         self._nursery: trio.Nursery
         self._open = trio.CancelScope(shield=True)
-        self._at_work: set[TrioWork] = set()
-        self.aborter: Aborter
+        self._mover: Mover | None
+        self.shielded: set[ScopedWork] = set()
+        """Work that is stopped only when its shield is taken away."""
 
     async def keep(self) -> None:
         """Hold the nursery of all work, until the group is stopped; then wait for the work."""
-        async with trio.open_nursery() as self._nursery:
-            self._nursery.cancel_scope.cancel()
-            self.aborter = await open_aborter()
-            self.opened.set()
+        with trio.CancelScope() as cancelled:
+            cancelled.cancel()
             with self._open:
-                await trio.sleep_forever()
+                async with trio.open_nursery() as self._nursery:
+                    self._mover = await open_mover(self._nursery.cancel_scope, cancelled)
+                    self.opened.set()
+                    await trio.sleep_forever()
 
     def start(
         self, body: Callable[[], Awaitable[None]], done: Callable[[BaseException | None], None]
     ) -> Work:
-        work = TrioWork(body, done)
+        work: TrioWork
+        if self._mover is None:
+            work = ScopedWork(body, done)
+        else:
+            work = MovedWork(body, done)
+            work._mover = self._mover
         work._group = self
-        self._nursery.start_soon(work.main)
-        self._at_work.add(work)
+        self._nursery.start_soon(supervise, work)
         self.running += 1
         self.started += 1
         return work
 
-    def ended(self, work: TrioWork) -> None:
-        """Forget work whose task is in its last step (called by it)."""
-        self._at_work.discard(work)
-        self.running -= 1
-
     def stop(self) -> None:
         """Cancel all work, that which is calmed, too."""
         self.stopping = True
-        for work in self._at_work:
-            work.stop()
+        for work in self.shielded:
+            work._cancel_task()
         self._open.cancel()
 
     def give_up(self) -> None:

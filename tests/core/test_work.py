@@ -5,22 +5,31 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
-import outcome
 import pytest
+import trio
 from anyio.lowlevel import checkpoint
 
 import nspd.core.work_asyncio
-from nspd.core.aborting import Aborter
+from nspd.core import moving
 from nspd.core.backend import open_work_group, time_source
 from nspd.core.work import Work, give_way_if_cancelled
-from nspd.core.work_trio import TrioWork
+from nspd.core.work_trio import MovedWork, ScopedWork
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("insides")]
+
+
+@pytest.fixture(params=["as released", "other insides"])
+def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """What work reads of tasks and scopes; a release of asyncio, anyio or trio may not have it."""
+    if request.param == "other insides":
+        monkeypatch.setattr(nspd.core.work_asyncio, "_awaited_by", lambda task, scope: None)
+        monkeypatch.setattr(moving, "_is_known_scope", lambda scope: False)
+    return bool(request.param == "as released")
 
 
 class Ends:
@@ -381,15 +390,6 @@ async def test_pressing_at_once_leaves_no_cancellation_that_comes_again() -> Non
         await until(lambda: work.finished)
 
 
-@pytest.fixture(params=["as released", "other insides"])
-def insides(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What work reads of tasks and scopes; a release of asyncio, anyio or trio may not have it."""
-    if request.param == "other insides":
-        monkeypatch.setattr(nspd.core.work_asyncio, "_awaited_by", lambda task, scope: None)
-        monkeypatch.setattr(Aborter, "abort", lambda aborter, task, scope: None)
-
-
-@pytest.mark.usefixtures("insides")
 async def test_swallowing_once_is_not_enough() -> None:
     """Each thing that the body waits for after its End is cancelled, too, soon enough."""
     swallowed = 0
@@ -416,7 +416,6 @@ async def test_swallowing_once_is_not_enough() -> None:
         assert (swallowed, work.cancelled_caught, ends.errors) == (3, True, [None])
 
 
-@pytest.mark.usefixtures("insides")
 async def test_what_came_before_the_cancellation_is_not_lost() -> None:
     """Who has what he waited for goes on with it, and is cancelled at what he awaits next."""
     came: list[str] = []
@@ -439,7 +438,6 @@ async def test_what_came_before_the_cancellation_is_not_lost() -> None:
         assert (came, work.finished, work.cancelled_caught) == (["what was waited for"], True, True)
 
 
-@pytest.mark.usefixtures("insides")
 @pytest.mark.parametrize("when", ["before", "in between", "after"])
 async def test_a_shield_holds(when: str) -> None:
     """A shielded step is not interrupted, whether it began before the cancellation or after."""
@@ -471,7 +469,6 @@ async def test_a_shield_holds(when: str) -> None:
         assert (steps, work.cancelled_caught) == (["cleaned up"], True)
 
 
-@pytest.mark.usefixtures("insides")
 async def test_a_childs_shield_holds() -> None:
     """What a task group's children shield is theirs, too."""
     steps: list[str] = []
@@ -783,7 +780,158 @@ async def test_scopes_that_the_body_leaves_open_are_its_error(failure: Exception
         assert sibling.cancelled_caught
 
 
-@pytest.mark.usefixtures("insides")
+@pytest.mark.parametrize("insides", ["as released"], indirect=True)
+async def test_a_task_group_that_the_body_leaves_open_is_its_error() -> None:
+    """Trio by itself would end all work for it."""
+    left_open: list[object] = []
+    end = anyio.Event()
+
+    async def body() -> None:
+        tasks = anyio.create_task_group()
+        left_open.append(await tasks.__aenter__())
+        tasks.start_soon(end.wait)
+
+    async with open_work_group() as group:
+        sibling = group.start(_hangs, Ends())
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.finished)
+        (error,) = ends.errors
+        assert isinstance(error, RuntimeError)
+        end.set()
+        for _ in range(5):
+            await checkpoint()
+        assert (group.running, sibling.finished) == (1, False)
+
+
+class Watches:
+    """A body with a task group in an asynchronous generator, which it does not exhaust."""
+
+    def __init__(self) -> None:
+        self.leave = anyio.Event()
+        self.clean_up = anyio.Event()
+        self.cleaning = False
+        self.cleaned = False
+
+    async def __call__(self) -> None:
+        async for _ in self._changes():
+            await self.leave.wait()
+            break
+
+    async def _changes(self) -> AsyncIterator[int]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listens)
+            yield 1
+
+    async def _listens(self) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.cleaning = True
+            with anyio.CancelScope(shield=True):
+                await self.clean_up.wait()
+            self.cleaned = True
+
+
+_NOT_EXHAUSTED = "ignore:Async generator .* was garbage collected:ResourceWarning"
+
+
+@pytest.mark.parametrize("failure", [LookupError(), ExceptionGroup("several", [LookupError()])])
+async def test_a_failure_while_the_group_stops_is_told(failure: Exception) -> None:
+    """It concerns the work alone, and does not come out of the group."""
+    begun: list[bool] = []
+
+    async def body() -> None:
+        begun.append(True)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise failure
+
+    ends = Ends()
+    async with open_work_group() as group:
+        group.start(body, ends)
+        await until(lambda: begun)
+    assert ends.errors == [failure]
+
+
+@pytest.mark.filterwarnings(_NOT_EXHAUSTED)
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+@pytest.mark.parametrize("insides", ["as released"], indirect=True)
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_task_group_in_a_generator_that_is_not_exhausted(cancelled: bool) -> None:
+    """The work goes on until what runs in it has ended, and nobody else notices."""
+    body = Watches()
+    async with open_work_group() as group:
+        sibling = group.start(_hangs, Ends())
+        ends = Ends()
+        work = group.start(body, ends)
+        await until(lambda: work.started)
+        for _ in range(5):
+            await checkpoint()
+        if cancelled:
+            work.cancel()
+        else:
+            body.leave.set()
+        await until(lambda: body.cleaning)
+        for _ in range(20):  # by then the generator has been closed, by trio
+            await checkpoint()
+        assert (work.finished, ends.errors) == (False, [])
+        body.clean_up.set()
+        await until(lambda: work.finished)
+        assert body.cleaned
+        assert [type(error) for error in ends.errors] == [RuntimeError]
+        for _ in range(20):
+            await checkpoint()
+        assert (group.running, sibling.finished) == (1, False)
+
+
+@pytest.mark.filterwarnings(_NOT_EXHAUSTED)
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+@pytest.mark.parametrize("insides", ["as released"], indirect=True)
+async def test_what_the_body_has_left_open_is_waited_for_when_the_group_stops() -> None:
+    """Its tasks do not outlive the daemon's event loop."""
+    body = Watches()
+    with anyio.fail_after(DEADLINE):
+        async with anyio.create_task_group() as tasks:
+
+            async def hold() -> None:
+                async with open_work_group() as group:
+                    group.start(body, Ends())
+                    body.leave.set()
+                    await until(lambda: body.cleaning)
+
+            tasks.start_soon(hold)
+            await until(lambda: body.cleaning)
+            for _ in range(20):
+                await checkpoint()
+            body.clean_up.set()
+    assert body.cleaned
+
+
+@pytest.mark.parametrize("anyio_backend", [backend("trio")])
+async def test_while_the_group_stops_work_may_cancel_other_work() -> None:
+    """From what trio calls to abort a wait, at any place in the order in which it does so."""
+    works: list[Work] = []
+
+    async def cancels_all() -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            for work in works:
+                work.cancel()
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    with anyio.fail_after(DEADLINE):
+        async with open_work_group() as group:
+            for _ in range(5):
+                works.extend((group.start(_hangs, Ends()), group.start(cancels_all, Ends())))
+            await until(lambda: all(work.started for work in works))
+            for _ in range(5):
+                await checkpoint()
+    assert all(work.finished for work in works)
+
+
 async def test_a_wait_that_nothing_can_interrupt_is_followed_by_the_cancellation() -> None:
     """The body goes on with what it waited for, and is cancelled at what it awaits next."""
     come, go = threading.Event(), threading.Event()
@@ -811,7 +959,6 @@ async def test_a_wait_that_nothing_can_interrupt_is_followed_by_the_cancellation
         assert (got, work.cancelled_caught, ends.errors) == (["all of it"], True, [None])
 
 
-@pytest.mark.usefixtures("insides")
 async def test_what_is_sent_to_cancelled_work_is_not_lost() -> None:
     """It is there for the next one who asks: the work, which did not get it, ends without."""
     send, receive = anyio.create_memory_object_stream[str](1)
@@ -832,7 +979,6 @@ async def test_what_is_sent_to_cancelled_work_is_not_lost() -> None:
         assert receive.receive_nowait() == "a record"
 
 
-@pytest.mark.usefixtures("insides")
 async def test_no_scope_within_takes_the_cancellation_for_its_own() -> None:
     """Not even one that is cancelled while the body is being unwound."""
     went_on: list[bool] = []
@@ -854,15 +1000,22 @@ async def test_no_scope_within_takes_the_cancellation_for_its_own() -> None:
         assert (went_on, work.cancelled_caught) == ([], True)
 
 
-@pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_what_waits_is_aborted_before_its_scope_is_cancelled() -> None:
-    """Trio's scope, which would make and raise the exception once more, passes it over."""
+async def test_giving_way_after_the_end_does_nothing_to_others() -> None:
+    """A task that the body has handed over may give way after the work has ended."""
     async with open_work_group() as group:
         work = group.start(_hangs, Ends())
-        assert isinstance(work, TrioWork)
         await until(lambda: work.started)
         await checkpoint()
         work.cancel()
-        assert work._task._next_send is not None
-        assert not isinstance(work._task._next_send, outcome.Error)
         await until(lambda: work.finished)
+        work.press()
+        await work.give_way()
+        assert group.running == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_scope_for_each_only_where_trio_is_not_known(insides: bool) -> None:
+    """The release that is installed here is: otherwise an End would cost more."""
+    async with open_work_group() as group:
+        work = group.start(_hangs, Ends())
+        assert type(work) is (MovedWork if insides else ScopedWork)
