@@ -103,45 +103,6 @@ class Mover:
         return outermost
 
 
-async def close_nurseries(task: trio.lowlevel.Task) -> RuntimeError:
-    """Cancel what runs in nurseries that the running task has left open, and wait for it.
-
-    Trio would close the nursery of the task for it, with all that runs in that. Whoever
-    closes one later on, such as an asynchronous generator that nobody has exhausted,
-    finds that it is closed; trio logs what that comes to.
-
-    Returns:
-        what is wrong.
-    """
-    with trio.CancelScope(shield=True):
-        for nursery in reversed(task.child_nurseries):
-            nursery._closed = True
-            nursery.cancel_scope.cancel()
-            await _Emptied(nursery).wait()
-    task._child_nurseries.clear()
-    return RuntimeError("a nursery was left open")
-
-
-class _Emptied(trio.abc.Instrument):
-    """When the last task of a nursery has ended, which itself tells only who closes it."""
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
-        self._event = trio.Event()
-
-    async def wait(self) -> None:
-        trio.lowlevel.add_instrument(self)
-        try:
-            self.task_exited(trio.lowlevel.current_task())
-            await self._event.wait()
-        finally:
-            trio.lowlevel.remove_instrument(self)
-
-    def task_exited(self, task: trio.lowlevel.Task) -> None:
-        if not self._nursery.child_tasks:
-            self._event.set()
-
-
 class _Cancelled(outcome.Outcome[object]):
     """What a wait comes to that was aborted. The exception is made where it is raised."""
 
@@ -162,25 +123,21 @@ async def open_mover(here: trio.CancelScope, there: trio.CancelScope) -> Mover |
     """What moves tasks between two scopes, as long as both are open.
 
     Args:
-        here: that of the nursery, in the running task, in which the tasks are started.
+        here: a nursery's, in which the tasks are started.
         there: one around it, which is cancelled. Another in between shields from that.
 
     Returns:
         None if this release of trio has other insides than are handled here.
     """
-    task = trio.lowlevel.current_task()
-    if not (_is_known_task(task) and _is_known_scope(here)):
+    if not (_is_known_task(trio.lowlevel.current_task()) and _is_known_scope(here)):
         return None
     assert here._cancel_status is not None is not there._cancel_status
     return Mover(here._cancel_status, there._cancel_status, await _learn_to_cancel())
 
 
 def _is_known_task(task: trio.lowlevel.Task) -> bool:
-    names = "_abort_func", "_activate_cancel_status", "_cancel_status", "_child_nurseries"
-    nurseries = getattr(task, "_child_nurseries", ())
-    return all(hasattr(task, name) for name in names) and all(
-        hasattr(nursery, "_closed") for nursery in nurseries
-    )
+    names = "_abort_func", "_activate_cancel_status", "_cancel_status"
+    return all(hasattr(task, name) for name in names)
 
 
 def _is_known_scope(scope: trio.CancelScope) -> bool:

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 async def supervise(work: TrioWork) -> None:
     """Run the body of work, and tell how it ended."""
     error: BaseException | None = None
-    wrong: RuntimeError | None = None
     try:
-        body = work.begin()
-        if body is not None:
-            await body
+        if work.begin():
+            await work.enter()
     # The supervisor: a provider may fail in any way.
     except (Exception, trio.Cancelled, BaseExceptionGroup) as raised:  # noqa: BLE001
         error = work.left_of(raised)
@@ -29,7 +27,5 @@ async def supervise(work: TrioWork) -> None:
         work.give_up()
         raise
     finally:
-        if work.task is not None and work.task.child_nurseries:
-            wrong = await work.close_nurseries(work.task)
-        work.end(error, wrong)
-        error = wrong = None  # their tracebacks point at this very frame
+        work.end(error)
+        error = None  # its traceback points at this very frame

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from nspd.core.moving import Mover, close_nurseries, open_mover
+from nspd.core.moving import Mover, open_mover
 from nspd.core.task_trio import supervise
 from nspd.core.work import Work, WorkGroup, comes_of_cancelling, current_work, nobody
 
@@ -40,12 +40,8 @@ class TrioWork(Work):
         """Let it be, if the release of trio allows for that."""
 
     @abstractmethod
-    def _enter(self) -> Awaitable[None]:
-        """The body, with all in place to cancel it."""
-
-    @abstractmethod
     def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
-        """What is wrong if the body has left scopes of its own open."""
+        """What is wrong if the body, which has ended, has left scopes of its own open."""
 
     def _deliver(self) -> None:
         self._cancel_task()
@@ -63,27 +59,28 @@ class TrioWork(Work):
 
     # What its task does (nspd.core.task_trio)
 
-    def begin(self) -> Awaitable[None] | None:
-        """What the task has to await; None if the work was cancelled before."""
+    def begin(self) -> bool:
+        """Whether the task has to run the body: it was not cancelled before."""
         self.started = True
         current_work.set(self)
-        if self.cancel_called:
-            return None
-        self.task = trio.lowlevel.current_task()
-        return self._enter()
+        if not self.cancel_called:
+            self.task = trio.lowlevel.current_task()
+        return not self.cancel_called
+
+    @abstractmethod
+    def enter(self) -> Awaitable[None]:
+        """The body, with all in place to cancel it."""
 
     def left_of(self, raised: BaseException) -> BaseException | None:
         """What is the work's own of what its body has raised.
 
         Raises:
-            BaseException: it goes on, all of it: it comes of the daemon's stopping, or
-                must stop the process.
+            BaseExceptionGroup: it goes on, all of it: something in it must stop the process.
         """
         if isinstance(raised, Exception):
             return raised
         if self._group.stopping:
             self._done = nobody
-            raise raised
         if isinstance(raised, BaseExceptionGroup) and not comes_of_cancelling(
             raised, trio.Cancelled
         ):
@@ -95,14 +92,10 @@ class TrioWork(Work):
         """Something goes on that must stop the process."""
         self._group.give_up()
 
-    @abstractmethod
-    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
-        """What is wrong, as the body, which has ended, has left nurseries open."""
-
-    def end(self, error: BaseException | None, wrong: RuntimeError | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         """All is over, in the task's last step."""
         if self.task is not None:
-            wrong = self._leave(self.task) or wrong
+            wrong = self._leave(self.task)
             if wrong is not None:
                 wrong.__context__ = error
                 error = wrong
@@ -129,11 +122,8 @@ class MovedWork(TrioWork):
         if self.task is not None:
             self._mover.calm(self.task)
 
-    def _enter(self) -> Awaitable[None]:
+    def enter(self) -> Awaitable[None]:
         return self._body()
-
-    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
-        return await close_nurseries(task)
 
     def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
         return self._mover.leave(task)
@@ -158,7 +148,7 @@ class ScopedWork(TrioWork):
     def _calm(self) -> None:
         self._inner.shield = not self._group.stopping
 
-    def _enter(self) -> Awaitable[None]:
+    def enter(self) -> Awaitable[None]:
         self._outer = trio.CancelScope()
         self._outer.cancel()
         self._inner = trio.CancelScope(shield=not self._group.stopping)
@@ -166,9 +156,6 @@ class ScopedWork(TrioWork):
         self._inner.__enter__()
         self._group.shielded.add(self)
         return self._body()
-
-    async def close_nurseries(self, task: trio.lowlevel.Task) -> RuntimeError | None:
-        return None  # without its insides nothing holds trio off from ending all work for it
 
     def _leave(self, task: trio.lowlevel.Task) -> RuntimeError | None:
         self._group.shielded.discard(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
@@ -16,7 +16,7 @@ import nspd.core.work_asyncio
 from nspd.core import moving
 from nspd.core.backend import open_work_group, time_source
 from nspd.core.work import Work, give_way_if_cancelled
-from nspd.core.work_trio import MovedWork, ScopedWork
+from nspd.core.work_trio import MovedWork, ScopedWork, TrioGroup
 from tests.backends import backend
 from tests.core.world import DEADLINE, until
 
@@ -780,62 +780,6 @@ async def test_scopes_that_the_body_leaves_open_are_its_error(failure: Exception
         assert sibling.cancelled_caught
 
 
-@pytest.mark.parametrize("insides", ["as released"], indirect=True)
-async def test_a_task_group_that_the_body_leaves_open_is_its_error() -> None:
-    """Trio by itself would end all work for it."""
-    left_open: list[object] = []
-    end = anyio.Event()
-
-    async def body() -> None:
-        tasks = anyio.create_task_group()
-        left_open.append(await tasks.__aenter__())
-        tasks.start_soon(end.wait)
-
-    async with open_work_group() as group:
-        sibling = group.start(_hangs, Ends())
-        ends = Ends()
-        work = group.start(body, ends)
-        await until(lambda: work.finished)
-        (error,) = ends.errors
-        assert isinstance(error, RuntimeError)
-        end.set()
-        for _ in range(5):
-            await checkpoint()
-        assert (group.running, sibling.finished) == (1, False)
-
-
-class Watches:
-    """A body with a task group in an asynchronous generator, which it does not exhaust."""
-
-    def __init__(self) -> None:
-        self.leave = anyio.Event()
-        self.clean_up = anyio.Event()
-        self.cleaning = False
-        self.cleaned = False
-
-    async def __call__(self) -> None:
-        async for _ in self._changes():
-            await self.leave.wait()
-            break
-
-    async def _changes(self) -> AsyncIterator[int]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._listens)
-            yield 1
-
-    async def _listens(self) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self.cleaning = True
-            with anyio.CancelScope(shield=True):
-                await self.clean_up.wait()
-            self.cleaned = True
-
-
-_NOT_EXHAUSTED = "ignore:Async generator .* was garbage collected:ResourceWarning"
-
-
 @pytest.mark.parametrize("failure", [LookupError(), ExceptionGroup("several", [LookupError()])])
 async def test_a_failure_while_the_group_stops_is_told(failure: Exception) -> None:
     """It concerns the work alone, and does not come out of the group."""
@@ -853,60 +797,6 @@ async def test_a_failure_while_the_group_stops_is_told(failure: Exception) -> No
         group.start(body, ends)
         await until(lambda: begun)
     assert ends.errors == [failure]
-
-
-@pytest.mark.filterwarnings(_NOT_EXHAUSTED)
-@pytest.mark.parametrize("anyio_backend", [backend("trio")])
-@pytest.mark.parametrize("insides", ["as released"], indirect=True)
-@pytest.mark.parametrize("cancelled", [False, True])
-async def test_a_task_group_in_a_generator_that_is_not_exhausted(cancelled: bool) -> None:
-    """The work goes on until what runs in it has ended, and nobody else notices."""
-    body = Watches()
-    async with open_work_group() as group:
-        sibling = group.start(_hangs, Ends())
-        ends = Ends()
-        work = group.start(body, ends)
-        await until(lambda: work.started)
-        for _ in range(5):
-            await checkpoint()
-        if cancelled:
-            work.cancel()
-        else:
-            body.leave.set()
-        await until(lambda: body.cleaning)
-        for _ in range(20):  # by then the generator has been closed, by trio
-            await checkpoint()
-        assert (work.finished, ends.errors) == (False, [])
-        body.clean_up.set()
-        await until(lambda: work.finished)
-        assert body.cleaned
-        assert [type(error) for error in ends.errors] == [RuntimeError]
-        for _ in range(20):
-            await checkpoint()
-        assert (group.running, sibling.finished) == (1, False)
-
-
-@pytest.mark.filterwarnings(_NOT_EXHAUSTED)
-@pytest.mark.parametrize("anyio_backend", [backend("trio")])
-@pytest.mark.parametrize("insides", ["as released"], indirect=True)
-async def test_what_the_body_has_left_open_is_waited_for_when_the_group_stops() -> None:
-    """Its tasks do not outlive the daemon's event loop."""
-    body = Watches()
-    with anyio.fail_after(DEADLINE):
-        async with anyio.create_task_group() as tasks:
-
-            async def hold() -> None:
-                async with open_work_group() as group:
-                    group.start(body, Ends())
-                    body.leave.set()
-                    await until(lambda: body.cleaning)
-
-            tasks.start_soon(hold)
-            await until(lambda: body.cleaning)
-            for _ in range(20):
-                await checkpoint()
-            body.clean_up.set()
-    assert body.cleaned
 
 
 @pytest.mark.parametrize("anyio_backend", [backend("trio")])
@@ -1017,5 +907,11 @@ async def test_giving_way_after_the_end_does_nothing_to_others() -> None:
 async def test_a_scope_for_each_only_where_trio_is_not_known(insides: bool) -> None:
     """The release that is installed here is: otherwise an End would cost more."""
     async with open_work_group() as group:
+        assert isinstance(group, TrioGroup)
         work = group.start(_hangs, Ends())
         assert type(work) is (MovedWork if insides else ScopedWork)
+        await until(lambda: work.started)
+        assert len(group.shielded) == (0 if insides else 1)
+        work.cancel()
+        await until(lambda: work.finished)
+        assert len(group.shielded) == 0
