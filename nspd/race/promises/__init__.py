@@ -15,7 +15,7 @@ UNSEEN: Mapping[str, str] = MappingProxyType(
         "C3": "whether a lookup's place in the limits is free: other clients fill them too",
         "C5": "which side wins where both could: either is legal",
         "C8": "whether work that is said to have stopped has, unless the script says otherwise",
-        "C9": "that the provider's scope is cancelled once: this happens inside the daemon",
+        "C9": "that the provider's work is cancelled once: this happens inside the daemon",
         "C10": "which lookups the disabling of a provider ends, and the order of what other "
         "connections read",
         "C11": "how many runs there are, and who joins which",
