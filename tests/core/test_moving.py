@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from typing import cast
 
 import outcome
@@ -154,7 +154,7 @@ async def test_moving_it_twice_is_moving_it_once() -> None:
 
 
 async def test_a_task_that_does_not_wait_feels_it_when_it_does() -> None:
-    """It may be the one that cancels itself."""
+    """As the one that moves itself."""
     passed: list[str] = []
 
     async def body() -> None:
@@ -475,9 +475,9 @@ async def test_a_whole_outcome() -> None:
         place.cancel(task)
         woken_with = task.task._next_send
         assert isinstance(woken_with, outcome.Outcome)
-    generator = waits()
-    next(generator)
-    assert woken_with.send(generator) == "cancelled"
-    asynchronous = waits_too()
-    await anext(asynchronous)
-    assert await woken_with.asend(asynchronous) == "cancelled"
+    with closing(waits()) as generator:
+        next(generator)
+        assert woken_with.send(generator) == "cancelled"
+    async with aclosing(waits_too()) as asynchronous:
+        await anext(asynchronous)
+        assert await woken_with.asend(asynchronous) == "cancelled"
